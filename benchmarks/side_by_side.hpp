@@ -1,0 +1,50 @@
+#pragma once
+
+/// Timing that survives a busy machine: contenders take turns on the same pieces of work, and are compared by
+/// the median of the ratios, piece by piece.
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace benchmarks {
+
+struct Contender {
+  std::string name;
+  std::function<void(std::size_t piece)> run;
+};
+
+inline double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+/// Runs every contender on every piece, in turns, each starting at its own place, so that none finds in the
+/// cache what another has just read. Returns seconds[contender][piece].
+inline std::vector<std::vector<double>> time_side_by_side(const std::vector<Contender>& contenders,
+                                                          std::size_t pieces) {
+  using Clock = std::chrono::steady_clock;
+  std::vector<std::vector<double>> seconds(contenders.size(), std::vector<double>(pieces));
+  for (const Contender& contender : contenders) contender.run(0);
+  for (std::size_t turn = 0; turn < pieces; ++turn)
+    for (std::size_t c = 0; c < contenders.size(); ++c) {
+      const std::size_t piece = (turn + c * pieces / contenders.size()) % pieces;
+      const auto start = Clock::now();
+      contenders[c].run(piece);
+      seconds[c][piece] = std::chrono::duration<double>(Clock::now() - start).count();
+    }
+  return seconds;
+}
+
+/// Median over the pieces of (time of a) / (time of b).
+inline double median_ratio(const std::vector<double>& a, const std::vector<double>& b) {
+  std::vector<double> ratios(a.size());
+  std::transform(a.begin(), a.end(), b.begin(), ratios.begin(), std::divides<>());
+  return median(std::move(ratios));
+}
+
+}  // namespace benchmarks

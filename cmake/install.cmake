@@ -1,0 +1,18 @@
+# What `cmake --install` puts in place: the headers, a CMake package and a pkg-config file.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(package_dir ${CMAKE_INSTALL_DATADIR}/cmake/kronecker)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(TARGETS kronecker EXPORT kronecker-targets)
+install(EXPORT kronecker-targets NAMESPACE kronecker:: DESTINATION ${package_dir})
+
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/kronecker-config.cmake.in
+  ${PROJECT_BINARY_DIR}/kronecker-config.cmake INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/kronecker-config-version.cmake
+  COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
+install(FILES ${PROJECT_BINARY_DIR}/kronecker-config.cmake ${PROJECT_BINARY_DIR}/kronecker-config-version.cmake
+  DESTINATION ${package_dir})
+
+configure_file(${PROJECT_SOURCE_DIR}/cmake/kronecker.pc.in ${PROJECT_BINARY_DIR}/kronecker.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/kronecker.pc DESTINATION ${CMAKE_INSTALL_DATADIR}/pkgconfig)

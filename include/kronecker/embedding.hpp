@@ -1,0 +1,173 @@
+#pragma once
+
+/// The embedding layer: what nn.Embedding is, without the table.
+
+#include <kronecker/encoder.hpp>
+#include <kronecker/error.hpp>
+#include <kronecker/kernels/gather_sum.hpp>
+#include <kronecker/projection.hpp>
+#include <kronecker/rows.hpp>
+#include <kronecker/token_bytes.hpp>
+#include <kronecker/types.hpp>
+#include <kronecker/vocabulary.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace kronecker {
+
+/// Maps token ids, and any other byte strings, to vectors of d_model floats.
+///
+/// Immutable, and cheap to copy: copies share the rows and the token bytes. Const member functions share no
+/// mutable state, so any number of threads may call them on one embedding; to spread a batch over threads,
+/// give each a part of the ids. Results have the same bits on every CPU and for every split of a batch.
+///
+/// `Scalar` is the type in which the rows are stored.
+template <class Encoder = KroneckerEncoder<>, class Scalar = float>
+class KroneckerEmbedding {
+  static_assert(std::is_same_v<Scalar, float>, "rows are stored as float");
+
+ public:
+  /// The embedding of `vocabulary` under `encoder` and the learned `projection`. Throws std::invalid_argument
+  /// if the projection's code_dim is not the encoder's, if one of its weights is NaN or infinite, or if a
+  /// token has a byte outside the encoder's alphabet. Tokens longer than pos_dim bytes are truncated, and
+  /// counted by `truncated_tokens`. O(V * pos_dim + D * d_model).
+  KroneckerEmbedding(Encoder encoder, const Vocabulary& vocabulary, const LearnedProjection& projection)
+      : encoder_(std::move(encoder)),
+        rows_(rows_for(encoder_, projection)),
+        token_bytes_(vocabulary, encoder_),
+        scales_(static_cast<std::size_t>(encoder_.pos_dim()) + 1) {
+    for (int length = 0; length <= encoder_.pos_dim(); ++length)
+      scales_[static_cast<std::size_t>(length)] = encoder_.scale(length);
+  }
+
+  TokenId vocab_size() const noexcept { return token_bytes_.size(); }  ///< V
+  int d_model() const noexcept { return rows_.d_model(); }
+  const Encoder& encoder() const noexcept { return encoder_; }
+  const TokenBytes& token_bytes() const noexcept { return token_bytes_; }
+
+  /// The embeddings of N tokens, (N, d_model); zeros for an empty token. Throws std::out_of_range if an id is
+  /// negative or not less than V, naming it and its index. O(N * d_model * bytes per token).
+  RowMajorMatrix<float> forward(std::span<const TokenId> ids) const {
+    check_ids(ids);
+    RowMajorMatrix<float> out(static_cast<Eigen::Index>(ids.size()), d_model());
+    embed_ids(ids, out.data());
+    return out;
+  }
+  RowMajorMatrix<float> forward(std::initializer_list<TokenId> ids) const {
+    return forward(std::span<const TokenId>(ids.begin(), ids.size()));
+  }
+
+  /// The same into `out`, row after row, without allocating. Throws std::invalid_argument if `out` is not
+  /// N * d_model floats. On an error nothing is written.
+  void forward(std::span<const TokenId> ids, std::span<float> out) const {
+    check_ids(ids);
+    if (out.size() != ids.size() * row_size())
+      detail::fail<std::invalid_argument>("an output of ", out.size(), " floats does not fit ", ids.size(),
+                                          " tokens of d_model ", d_model(), ": it takes ",
+                                          ids.size() * row_size());
+    embed_ids(ids, out.data());
+  }
+
+  /// The embeddings of one sequence in which some positions take other bytes than their token's: at position
+  /// p stands embed(overrides[p]). The ids there must be in range all the same. Throws std::out_of_range if a
+  /// position is not less than N or an id is out of range, std::invalid_argument if a byte is outside the
+  /// alphabet.
+  RowMajorMatrix<float> forward(std::span<const TokenId> ids,
+                                const std::map<std::size_t, std::string>& overrides) const {
+    for (const auto& [position, bytes] : overrides) {
+      if (position >= ids.size())
+        detail::fail<std::out_of_range>("override position ", position, " is past the end of the ",
+                                        ids.size(), " tokens");
+      detail::check_alphabet(encoder_.truncate(bytes), encoder_.char_dim(), "override at position ",
+                             position);
+    }
+    RowMajorMatrix<float> out = forward(ids);
+    for (const auto& [position, bytes] : overrides)
+      embed_bytes(encoder_.truncate(bytes), out.row(static_cast<Eigen::Index>(position)).data());
+    return out;
+  }
+
+  /// The embedding of any bytes, in the vocabulary or not, (d_model): the same bits as `forward` for a token
+  /// with these bytes; zeros for none. Truncates like the encoder. Throws std::invalid_argument if a byte is
+  /// outside the alphabet.
+  Eigen::VectorXf embed(std::string_view bytes) const {
+    bytes = encoder_.truncate(bytes);
+    detail::check_alphabet(bytes, encoder_.char_dim());
+    Eigen::VectorXf out(d_model());
+    embed_bytes(bytes, out.data());
+    return out;
+  }
+
+  /// The embeddings of all tokens, (V, d_model): the ordinary table that this replaces.
+  RowMajorMatrix<float> table() const {
+    RowMajorMatrix<float> out(vocab_size(), d_model());
+    for (TokenId id = 0; id < vocab_size(); ++id) embed_token(id, out.row(id).data());
+    return out;
+  }
+
+  /// The rows as weights again: centred if z-normalising, as they were learned if not.
+  LearnedProjection projection() const { return rows_; }
+
+  /// Number of tokens longer than pos_dim bytes.
+  TokenId truncated_tokens() const noexcept { return token_bytes_.truncated(); }
+
+  /// Size in bytes of what replaces the table: V * (pos_dim + 1). It grows with V, the rows do not.
+  std::size_t token_bytes_memory() const noexcept { return token_bytes_.memory(); }
+
+ private:
+  static LearnedProjection rows_for(const Encoder& encoder, const LearnedProjection& projection) {
+    if (projection.code_dim() != encoder.code_dim())
+      detail::fail<std::invalid_argument>("the projection's code_dim ", projection.code_dim(),
+                                          " is not the encoder's ", encoder.code_dim(), " (",
+                                          encoder.char_dim(), " x ", encoder.pos_dim(), ")");
+    detail::check_finite(projection);
+    if (!encoder.options().z_normalize) return projection;
+    LearnedProjection rows = detail::centred(projection);
+    detail::check_finite(rows);
+    return rows;
+  }
+
+  std::size_t row_size() const noexcept { return static_cast<std::size_t>(d_model()); }
+
+  void check_ids(std::span<const TokenId> ids) const {
+    for (std::size_t i = 0; i < ids.size(); ++i)
+      if (ids[i] < 0 || ids[i] >= vocab_size())
+        detail::fail<std::out_of_range>("token id ", ids[i], " at index ", i,
+                                        " is outside the vocabulary of ", vocab_size(), " tokens");
+  }
+
+  void embed_ids(std::span<const TokenId> ids, float* out) const noexcept {
+    for (const TokenId id : ids) {
+      embed_token(id, out);
+      out += row_size();
+    }
+  }
+  void embed_token(TokenId id, float* out) const noexcept {
+    const auto i = static_cast<std::size_t>(id);
+    const auto pos_dim = static_cast<std::size_t>(encoder_.pos_dim());
+    embed_bytes(token_bytes_.bytes().data() + i * pos_dim, token_bytes_.lengths()[i], out);
+  }
+  void embed_bytes(std::string_view bytes, float* out) const noexcept {
+    embed_bytes(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), out);
+  }
+  void embed_bytes(const std::uint8_t* bytes, std::size_t length, float* out) const noexcept {
+    kernels::gather_sum({rows_.rows().data(), row_size(), static_cast<std::size_t>(encoder_.pos_dim())},
+                        {bytes, length, scales_[length]}, out);
+  }
+
+  Encoder encoder_;
+  LearnedProjection rows_;  // centred if z-normalising
+  TokenBytes token_bytes_;
+  std::vector<float> scales_;  // a_L for L = 0 .. pos_dim
+};
+
+}  // namespace kronecker

@@ -1,0 +1,219 @@
+#pragma once
+
+/// The code of a token: a fixed vector of D = char_dim * pos_dim numbers that its bytes alone decide
+/// (arXiv 2605.29459, section 3). Nothing here is learned, and nothing here is on the path of a forward pass:
+/// the embedding needs only which cells a token lights and `scale`, never the dense vector.
+
+#include <kronecker/error.hpp>
+#include <kronecker/types.hpp>
+#include <kronecker/utf8.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kronecker {
+
+namespace detail {
+
+/// Throws std::invalid_argument if a byte is outside an alphabet of `char_dim` bytes. `place` says, as parts
+/// of the message, which token it is.
+template <class... Place>
+void check_alphabet(std::string_view bytes, int char_dim, const Place&... place) {
+  if (char_dim == 256) return;
+  for (std::size_t p = 0; p < bytes.size(); ++p)
+    if (static_cast<unsigned char>(bytes[p]) >= char_dim)
+      fail<std::invalid_argument>(place..., sizeof...(place) > 0 ? ": " : "", "byte ",
+                                  static_cast<unsigned char>(bytes[p]), " at position ", p,
+                                  " is outside the alphabet of char_dim ", char_dim);
+}
+
+}  // namespace detail
+
+/// How a code is normalised. The defaults are the paper's.
+struct CodeOptions {
+  bool length_normalize = true;  ///< Lit cells hold s = 1 / sqrt(L) instead of s = 1.
+  bool z_normalize = true;       ///< The code is shifted and scaled to mean 0 and (unbiased) deviation 1.
+  float epsilon = 1e-6f;         ///< Added to the deviation before dividing by it; finite and >= 0.
+};
+
+/// Turns byte strings into Kronecker codes and back.
+///
+/// Byte b at position p lights the cell `b * pos_dim + p`; a token of L bytes lights L of the D cells, all
+/// with the same value. char_dim (2 to 256) is the size of the byte alphabet and pos_dim (1 to 255) the
+/// number of bytes kept of a token. Either is a template argument, or Eigen::Dynamic and given to the
+/// constructor. Immutable and a few bytes large: copy it freely.
+template <int CharDim = 256, int PosDim = 32>
+class KroneckerEncoder {
+  static_assert(CharDim == Eigen::Dynamic || (CharDim >= 2 && CharDim <= 256), "char_dim is 2 to 256");
+  static_assert(PosDim == Eigen::Dynamic || (PosDim >= 1 && PosDim <= 255), "pos_dim is 1 to 255");
+
+ public:
+  /// An encoder of the sizes that the template arguments fix. Throws std::invalid_argument if epsilon is
+  /// negative or not finite.
+  explicit KroneckerEncoder(CodeOptions options = {}) requires(CharDim != Eigen::Dynamic &&
+                                                               PosDim != Eigen::Dynamic)
+      : KroneckerEncoder(CharDim, PosDim, options) {}
+
+  /// An encoder of the given sizes. Throws std::invalid_argument if a size is out of its range or not the one
+  /// that a template argument fixes, or if epsilon is negative or not finite.
+  KroneckerEncoder(int char_dim, int pos_dim, CodeOptions options = {})
+      : char_dim_(char_dim), pos_dim_(pos_dim), options_(options) {
+    check_size("char_dim", char_dim, 2, 256, CharDim);
+    check_size("pos_dim", pos_dim, 1, 255, PosDim);
+    if (!detail::is_finite(options.epsilon) || options.epsilon < 0)
+      detail::fail<std::invalid_argument>("epsilon ", options.epsilon, " is not a finite number >= 0");
+  }
+
+  int char_dim() const noexcept { return CharDim == Eigen::Dynamic ? char_dim_ : CharDim; }
+  int pos_dim() const noexcept { return PosDim == Eigen::Dynamic ? pos_dim_ : PosDim; }
+  int code_dim() const noexcept { return char_dim() * pos_dim(); }  ///< D
+  CodeOptions options() const noexcept { return options_; }
+
+  /// The bytes of `token` that are encoded: utf8_safe_prefix(token, pos_dim).
+  std::string_view truncate(std::string_view token) const noexcept {
+    return utf8_safe_prefix(token, static_cast<std::size_t>(pos_dim()));
+  }
+
+  /// The cells that `token` lights, in byte order, after truncation. Throws std::invalid_argument if a byte
+  /// is outside the alphabet.
+  std::vector<int> cells(std::string_view token) const {
+    const std::string_view bytes = checked(truncate(token));
+    std::vector<int> lit(bytes.size());
+    for (std::size_t p = 0; p < bytes.size(); ++p) lit[p] = cell(bytes, p);
+    return lit;
+  }
+
+  /// The dense code of `token`, (D), after truncation; all zeros for the empty token. Throws
+  /// std::invalid_argument if a byte is outside the alphabet. O(D).
+  Eigen::VectorXf encode(std::string_view token) const {
+    const std::string_view bytes = checked(truncate(token));
+    Eigen::VectorXf code(code_dim());
+    write_code(bytes, code);
+    return code;
+  }
+
+  /// The dense codes of N tokens, (N, D). Errors are those of `encode`, and name the token's index.
+  RowMajorMatrix<float> encode_all(std::span<const std::string> tokens) const {
+    for (std::size_t i = 0; i < tokens.size(); ++i)
+      detail::check_alphabet(truncate(tokens[i]), char_dim(), "token at index ", i);
+    RowMajorMatrix<float> codes(static_cast<Eigen::Index>(tokens.size()), code_dim());
+    for (std::size_t i = 0; i < tokens.size(); ++i)
+      write_code(truncate(tokens[i]), codes.row(static_cast<Eigen::Index>(i)));
+    return codes;
+  }
+
+  /// The bytes that `code`, (D), encodes: decode(encode(x)) == truncate(x) in every mode.
+  ///
+  /// In every mode the lit cells of a code are exactly its positive entries, and only those are read, so a
+  /// code that was rounded to another type decodes as well. Throws std::invalid_argument if the size is not
+  /// D, if a value is not finite, or if the positive entries are not one cell for each of the first L
+  /// positions. O(D).
+  std::string decode(const Eigen::Ref<const Eigen::VectorXf>& code) const {
+    if (code.size() != code_dim())
+      detail::fail<std::invalid_argument>("a code of ", code.size(),
+                                          " values cannot be decoded: code_dim is ", code_dim());
+    constexpr int unlit = -1;
+    std::vector<int> byte_at(static_cast<std::size_t>(pos_dim()), unlit);
+    std::size_t length = 0;
+    for (int index = 0; index < code_dim(); ++index) {
+      if (!detail::is_finite(code[index]))
+        detail::fail<std::invalid_argument>("the code's value at cell ", index, " is not finite");
+      if (!(code[index] > 0)) continue;
+      int& byte = byte_at[static_cast<std::size_t>(index % pos_dim())];
+      if (byte != unlit)
+        detail::fail<std::invalid_argument>("not a code: position ", index % pos_dim(), " is lit for byte ",
+                                            byte, " and for byte ", index / pos_dim());
+      byte = index / pos_dim();
+      ++length;
+    }
+    std::string bytes;
+    for (std::size_t p = 0; p < length; ++p) {
+      if (byte_at[p] == unlit)
+        detail::fail<std::invalid_argument>("not a code: ", length, " positions are lit, but not position ",
+                                            p);
+      bytes += static_cast<char>(byte_at[p]);
+    }
+    return bytes;
+  }
+
+  /// a_L, the factor that turns the sum of a token's L (centred) projection rows into its embedding:
+  /// s / (deviation + epsilon) when z-normalising, else s; 0 for L = 0. Computed in double and rounded once.
+  /// Throws std::out_of_range if `length` is negative or more than pos_dim.
+  float scale(int length) const {
+    if (length < 0 || length > pos_dim())
+      detail::fail<std::out_of_range>("a token of ", length, " bytes has no scale: lengths are 0 to pos_dim ",
+                                      pos_dim());
+    return static_cast<float>(exact_scale(length));
+  }
+
+  /// The cosine of the codes of `a` and `b`, from the number of positions at which their bytes agree; 0 if
+  /// either is empty. Without z-normalisation it is at least 0. Throws std::invalid_argument if a byte is
+  /// outside the alphabet. O(pos_dim), no vectors.
+  float cosine(std::string_view a, std::string_view b) const {
+    a = checked(truncate(a));
+    b = checked(truncate(b));
+    if (a.empty() || b.empty()) return 0.0f;
+    int matches = 0;
+    for (std::size_t p = 0; p < std::min(a.size(), b.size()); ++p) matches += a[p] == b[p] ? 1 : 0;
+
+    const auto length_a = static_cast<double>(a.size());
+    const auto length_b = static_cast<double>(b.size());
+    if (!options_.z_normalize) return static_cast<float>(matches / std::sqrt(length_a * length_b));
+    const double d = code_dim();
+    const double covariance = matches - length_a * length_b / d;
+    const double variances = (length_a * (1 - length_a / d)) * (length_b * (1 - length_b / d));
+    return static_cast<float>(covariance / std::sqrt(variances));
+  }
+
+ private:
+  static void check_size(std::string_view name, int value, int least, int most, int fixed) {
+    if (value < least || value > most)
+      detail::fail<std::invalid_argument>(name, " ", value, " is outside ", least, " to ", most);
+    if (fixed != Eigen::Dynamic && value != fixed)
+      detail::fail<std::invalid_argument>(name, " ", value, " is not the ", fixed,
+                                          " that the encoder's type fixes");
+  }
+
+  std::string_view checked(std::string_view bytes) const {
+    detail::check_alphabet(bytes, char_dim());
+    return bytes;
+  }
+
+  int cell(std::string_view bytes, std::size_t position) const {
+    return static_cast<unsigned char>(bytes[position]) * pos_dim() + static_cast<int>(position);
+  }
+
+  /// a_L in double. Sums and products never meet in one expression, so that no compiler can fuse them.
+  double exact_scale(int length) const {
+    if (length == 0) return 0;
+    const double l = length;
+    const double d = code_dim();
+    const double s = options_.length_normalize ? 1 / std::sqrt(l) : 1.0;
+    if (!options_.z_normalize) return s;
+    const double deviation_over_s = std::sqrt(l * (1 - l / d) / (d - 1));
+    return 1 / (deviation_over_s + static_cast<double>(options_.epsilon) / s);
+  }
+
+  template <class Code>
+  void write_code(std::string_view bytes, Code&& code) const {
+    const double scale = exact_scale(static_cast<int>(bytes.size()));
+    const double mean_over_s = options_.z_normalize ? static_cast<double>(bytes.size()) / code_dim() : 0.0;
+    code.setConstant(static_cast<float>(0 - scale * mean_over_s));
+    for (std::size_t p = 0; p < bytes.size(); ++p)
+      code[cell(bytes, p)] = static_cast<float>(scale * (1 - mean_over_s));
+  }
+
+  int char_dim_;
+  int pos_dim_;
+  CodeOptions options_;
+};
+
+/// Sizes given to the constructor are run-time sizes, unless the type says otherwise.
+KroneckerEncoder(int, int, CodeOptions = {})->KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>;
+
+}  // namespace kronecker

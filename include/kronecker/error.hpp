@@ -1,0 +1,57 @@
+#pragma once
+
+/// How the library says that it could not do what it was asked.
+///
+/// A caller's mistake is a std::invalid_argument or a std::out_of_range that names the value, its limit and
+/// its place; a file's fault is a FileError. Messages are put together only once there is something to say.
+/// Where exceptions are switched off, the message goes to standard error and the program aborts.
+
+#include <bit>
+#include <concepts>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace kronecker {
+
+/// A file that could not be read or written. The message names the path, the place in the file, what was
+/// expected and what was found.
+class FileError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+namespace detail {
+
+inline void append(std::string& message, std::string_view text) { message += text; }
+inline void append(std::string& message, std::integral auto number) { message += std::to_string(number); }
+inline void append(std::string& message, std::floating_point auto number) {
+  char digits[32];
+  std::snprintf(digits, sizeof digits, "%g", static_cast<double>(number));
+  message += digits;
+}
+
+/// Throws `Error` with a message made of the given texts and numbers.
+template <class Error, class... Parts>
+[[noreturn]] void fail(const Parts&... parts) {
+  std::string message;
+  (append(message, parts), ...);
+#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+  throw Error(message);
+#else
+  std::fprintf(stderr, "kronecker: %s\n", message.c_str());
+  std::abort();
+#endif
+}
+
+/// Whether a float is neither NaN nor infinite, read from its bits: -ffast-math folds std::isfinite away.
+inline bool is_finite(float value) noexcept {
+  constexpr std::uint32_t exponent = 0x7f800000u;
+  return (std::bit_cast<std::uint32_t>(value) & exponent) != exponent;
+}
+
+}  // namespace detail
+}  // namespace kronecker

@@ -1,0 +1,163 @@
+#pragma once
+
+/// NumPy's .npy files: one array each, in C order (numpy.lib.format, versions 1.0 to 3.0).
+
+#include <kronecker/error.hpp>
+#include <kronecker/files/replace_file.hpp>
+
+#include <bit>
+#include <charconv>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+namespace kronecker {
+
+/// An array as a .npy file holds it: values in C order, the last index running fastest.
+template <class T>
+struct NpyArray {
+  std::vector<std::size_t> shape;
+  std::vector<T> values;
+};
+
+namespace detail {
+
+/// NumPy's name for T on this machine, in quotes: '<f4', '|u1', ...
+template <class T>
+std::string npy_type() {
+  static_assert(std::integral<T> || std::floating_point<T>);
+  const char order = sizeof(T) == 1 ? '|' : std::endian::native == std::endian::little ? '<' : '>';
+  const char kind = std::floating_point<T> ? 'f' : std::is_signed_v<T> ? 'i' : 'u';
+  return {'\'', order, kind, static_cast<char>('0' + sizeof(T)), '\''};
+}
+
+/// The text after "'key':" in a header, which is a Python dictionary literal; fails if the key, given with
+/// its quotes, is missing.
+inline std::string_view npy_value(const std::string& path, std::string_view header, std::string_view key) {
+  const std::size_t at = header.find(key);
+  const std::size_t colon = at == std::string_view::npos ? at : header.find(':', at);
+  if (colon == std::string_view::npos) fail<FileError>(path, ": the .npy header has no key ", key);
+  const std::size_t value = header.find_first_not_of(' ', colon + 1);
+  return value == std::string_view::npos ? std::string_view() : header.substr(value);
+}
+
+/// "(2, 3)", "(2,)" or "()" -> sizes.
+inline std::vector<std::size_t> npy_shape(const std::string& path, std::string_view text) {
+  const std::size_t close = text.find(')');
+  if (text.empty() || text.front() != '(' || close == std::string_view::npos)
+    fail<FileError>(path, ": the .npy header's 'shape' is not a tuple");
+  text = text.substr(1, close - 1);
+  std::vector<std::size_t> shape;
+  while (!text.empty()) {
+    std::size_t size = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), size);
+    if (error != std::errc())
+      fail<FileError>(path, ": the .npy header's 'shape' has '", text, "' where a size is expected");
+    shape.push_back(size);
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    text.remove_prefix(std::min(text.find_first_not_of(", "), text.size()));
+  }
+  return shape;
+}
+
+}  // namespace detail
+
+/// Writes `values` as an array of the given shape. Throws std::invalid_argument if their number is not the
+/// shape's, FileError if the file cannot be written; an old file then stays as it was.
+template <class T>
+void write_npy(const std::filesystem::path& path, std::span<const T> values,
+               std::span<const std::size_t> shape) {
+  std::size_t count = 1;
+  std::string tuple;
+  for (const std::size_t size : shape) {
+    count *= size;
+    tuple += std::to_string(size) + ", ";
+  }
+  if (shape.size() > 1) tuple.resize(tuple.size() - 2);
+  if (count != values.size())
+    detail::fail<std::invalid_argument>("an array of shape (", tuple, ") has ", count, " values, not ",
+                                        values.size());
+
+  std::string header =
+      "{'descr': " + detail::npy_type<T>() + ", 'fortran_order': False, 'shape': (" + tuple + "), }";
+  constexpr std::size_t preamble_size = 10;
+  constexpr std::size_t alignment = 64;
+  header.append(alignment - (preamble_size + header.size() + 1) % alignment, ' ');
+  header += '\n';
+  const std::string preamble = {'\x93',
+                                'N',
+                                'U',
+                                'M',
+                                'P',
+                                'Y',
+                                1,
+                                0,
+                                static_cast<char>(header.size() & 0xFF),
+                                static_cast<char>(header.size() >> 8)};
+  detail::replace_file(path, [&](std::ostream& file) {
+    file << preamble << header;
+    file.write(reinterpret_cast<const char*>(values.data()),
+               static_cast<std::streamsize>(values.size_bytes()));
+  });
+}
+
+/// Reads an array of T. Throws FileError if the file is not a complete .npy file or holds another type, or
+/// the array is in Fortran order. Nothing larger than the file is allocated.
+template <class T>
+NpyArray<T> read_npy(const std::filesystem::path& path) {
+  const std::string name = path.string();
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) detail::fail<FileError>(name, ": cannot open the file");
+  const auto file_size = static_cast<std::uint64_t>(file.tellg());
+  file.seekg(0);
+
+  unsigned char preamble[12] = {};
+  file.read(reinterpret_cast<char*>(preamble), 10);
+  if (!file || std::string_view(reinterpret_cast<char*>(preamble), 6) != "\x93NUMPY")
+    detail::fail<FileError>(name, ": not a .npy file: the first 6 bytes are not its magic string");
+  const int version = preamble[6];
+  if (version < 1 || version > 3)
+    detail::fail<FileError>(name, ": .npy format version ", version,
+                            " is unknown; versions 1 to 3 are supported");
+  if (version > 1) file.read(reinterpret_cast<char*>(preamble) + 10, 2);
+  const std::uint64_t header_begin = version == 1 ? 10 : 12;
+  const std::uint64_t header_size = preamble[8] | std::uint64_t{preamble[9]} << 8 |
+                                    std::uint64_t{preamble[10]} << 16 | std::uint64_t{preamble[11]} << 24;
+  if (!file || header_size > file_size - header_begin)
+    detail::fail<FileError>(name, ": the header is said to take ", header_size, " bytes of a file of ",
+                            file_size);
+  std::string header(static_cast<std::size_t>(header_size), '\0');
+  file.read(header.data(), static_cast<std::streamsize>(header_size));
+
+  const std::string type = detail::npy_type<T>();
+  const std::string_view found_type = detail::npy_value(name, header, "'descr'");
+  if (!found_type.starts_with(type))
+    detail::fail<FileError>(name, ": expected values of type ", type, ", found ",
+                            found_type.substr(0, type.size()));
+  if (!detail::npy_value(name, header, "'fortran_order'").starts_with("False"))
+    detail::fail<FileError>(name, ": the array is in Fortran order; C order is supported");
+
+  NpyArray<T> array{detail::npy_shape(name, detail::npy_value(name, header, "'shape'")), {}};
+  const std::uint64_t data_size = file_size - header_begin - header_size;
+  std::uint64_t count = 1;
+  for (const std::size_t size : array.shape) {
+    if (size != 0 && count > data_size / sizeof(T) / size)
+      detail::fail<FileError>(name, ": the file ends before the array does: ", data_size, " bytes of data");
+    count *= size;
+  }
+  array.values.resize(static_cast<std::size_t>(count));
+  file.read(reinterpret_cast<char*>(array.values.data()), static_cast<std::streamsize>(count * sizeof(T)));
+  if (!file)
+    detail::fail<FileError>(name, ": cannot read ", count * sizeof(T), " bytes at offset ",
+                            header_begin + header_size);
+  return array;
+}
+
+}  // namespace kronecker

@@ -1,0 +1,112 @@
+#pragma once
+
+/// What is learned: the matrix W of shape (d_model, D) that turns a code into an embedding, e = W z
+/// (arXiv 2605.29459, section 3). This is the weight of PyTorch's `nn.Linear(D, d_model, bias=False)`.
+
+#include <kronecker/error.hpp>
+#include <kronecker/random.hpp>
+#include <kronecker/shared_array.hpp>
+#include <kronecker/types.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <utility>
+
+namespace kronecker {
+
+/// The learned weights, in float32, exactly as they were learned. Immutable; copies share the weights.
+///
+/// Kept transposed, (D, d_model): row c holds the d_model weights of cell c, which is column c of W.
+class LearnedProjection {
+ public:
+  /// Random weights, normal with mean 0 and deviation 1 / sqrt(code_dim): the reference's default. The same
+  /// numbers on every platform. Throws std::invalid_argument if a size is not positive. O(d_model *
+  /// code_dim).
+  static LearnedProjection normal(int d_model, int code_dim, std::uint64_t seed) {
+    const double deviation = 1 / std::sqrt(static_cast<double>(code_dim));
+    return random(d_model, code_dim, seed,
+                  [=](detail::RandomStream& stream) { return deviation * stream.normal(); });
+  }
+
+  /// Random weights, uniform within +-sqrt(6 / (d_model + code_dim)) (Glorot and Bengio 2010); otherwise as
+  /// `normal`.
+  static LearnedProjection xavier(int d_model, int code_dim, std::uint64_t seed) {
+    const double bound = std::sqrt(6 / (static_cast<double>(d_model) + static_cast<double>(code_dim)));
+    return random(d_model, code_dim, seed,
+                  [=](detail::RandomStream& stream) { return bound * stream.uniform(); });
+  }
+
+  /// The weights of a PyTorch linear layer, `weight` of shape (d_model, D). Copies. Throws
+  /// std::invalid_argument if either size is 0 or beyond an int.
+  static LearnedProjection from_torch(const Eigen::Ref<const RowMajorMatrix<float>>& weight) {
+    constexpr Eigen::Index most = std::numeric_limits<int>::max();
+    if (weight.rows() > most || weight.cols() > most)
+      detail::fail<std::invalid_argument>("a projection of ", weight.rows(), " x ", weight.cols(),
+                                          " is too large");
+    return make(static_cast<int>(weight.rows()), static_cast<int>(weight.cols()), [&](std::span<float> rows) {
+      Eigen::Map<RowMajorMatrix<float>> transposed(rows.data(), weight.cols(), weight.rows());
+      transpose_in_blocks(weight, transposed);
+    });
+  }
+
+  /// A projection whose (code_dim, d_model) weights `fill(std::span<float>)` writes, every one of them; row c
+  /// holds the weights of cell c. Throws std::invalid_argument if a size is not positive.
+  template <class Fill>
+  static LearnedProjection make(int d_model, int code_dim, Fill&& fill) {
+    if (d_model < 1) detail::fail<std::invalid_argument>("d_model ", d_model, " is not positive");
+    if (code_dim < 1) detail::fail<std::invalid_argument>("code_dim ", code_dim, " is not positive");
+    const auto columns = static_cast<std::size_t>(d_model);
+    const auto cells = static_cast<std::size_t>(code_dim);
+    if (columns > std::numeric_limits<std::size_t>::max() / sizeof(float) / cells)
+      detail::fail<std::invalid_argument>("a projection of ", d_model, " x ", code_dim, " is too large");
+    return LearnedProjection(d_model, code_dim,
+                             SharedArray<float>::make(cells * columns, std::forward<Fill>(fill)));
+  }
+
+  /// W, (d_model, D), in PyTorch's layout: from_torch(W).to_torch() is W bit for bit.
+  RowMajorMatrix<float> to_torch() const {
+    RowMajorMatrix<float> weight(d_model_, code_dim_);
+    transpose_in_blocks(Eigen::Map<const RowMajorMatrix<float>>(rows_.data(), code_dim_, d_model_), weight);
+    return weight;
+  }
+
+  int d_model() const noexcept { return d_model_; }
+  int code_dim() const noexcept { return code_dim_; }  ///< D
+
+  /// All weights, (D, d_model): row c holds the weights of cell c.
+  const SharedArray<float>& rows() const noexcept { return rows_; }
+
+ private:
+  LearnedProjection(int d_model, int code_dim, SharedArray<float> rows)
+      : d_model_(d_model), code_dim_(code_dim), rows_(std::move(rows)) {}
+
+  template <class Draw>
+  static LearnedProjection random(int d_model, int code_dim, std::uint64_t seed, Draw draw) {
+    return make(d_model, code_dim, [&](std::span<float> rows) {
+      detail::RandomStream stream(seed);
+      for (float& weight : rows) weight = static_cast<float>(draw(stream));
+    });
+  }
+
+  /// target = source^T, in blocks small enough for the first-level cache.
+  template <class Source, class Target>
+  static void transpose_in_blocks(const Source& source, Target& target) {
+    constexpr Eigen::Index block = 32;
+    for (Eigen::Index i = 0; i < source.rows(); i += block)
+      for (Eigen::Index j = 0; j < source.cols(); j += block) {
+        const Eigen::Index height = std::min(block, source.rows() - i);
+        const Eigen::Index width = std::min(block, source.cols() - j);
+        target.block(j, i, width, height) = source.block(i, j, height, width).transpose();
+      }
+  }
+
+  int d_model_;
+  int code_dim_;
+  SharedArray<float> rows_;
+};
+
+}  // namespace kronecker

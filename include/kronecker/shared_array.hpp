@@ -1,0 +1,48 @@
+#pragma once
+
+/// How the large arrays of an embedding are held: read-only, and shared by reference count, so that copying
+/// an embedding copies no weights.
+
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+namespace kronecker {
+
+/// An immutable array that its copies share. Starts on a cache line.
+template <class T>
+class SharedArray {
+  static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
+
+ public:
+  SharedArray() = default;
+
+  /// An array of `size` values, uninitialised until `fill(std::span<T>)` has written every one of them.
+  template <class Fill>
+  static SharedArray make(std::size_t size, Fill&& fill) {
+    SharedArray array;
+    array.size_ = size;
+    if (size == 0) return array;
+    auto* values = static_cast<T*>(::operator new(size * sizeof(T), cache_line));
+    array.values_ = std::shared_ptr<const T>(
+        values, [](const T* p) { ::operator delete(const_cast<T*>(p), cache_line); });
+    std::forward<Fill>(fill)(std::span<T>(values, size));
+    return array;
+  }
+
+  std::size_t size() const noexcept { return size_; }
+  const T* data() const noexcept { return values_.get(); }
+  std::span<const T> span() const noexcept { return {data(), size_}; }
+  const T& operator[](std::size_t i) const noexcept { return data()[i]; }
+
+ private:
+  static constexpr std::align_val_t cache_line{64};
+
+  std::shared_ptr<const T> values_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace kronecker

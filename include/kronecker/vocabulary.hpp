@@ -1,0 +1,85 @@
+#pragma once
+
+/// A vocabulary as the embedding sees it: for each token id, the bytes that the token stands for.
+
+#include <kronecker/error.hpp>
+#include <kronecker/types.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+#include <numeric>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kronecker {
+
+/// Token id -> its bytes. Immutable; ids are 0 to size() - 1.
+///
+/// Bytes are any bytes, not necessarily text; a token may be empty, and two tokens may have the same bytes.
+class Vocabulary {
+ public:
+  /// The vocabulary in which token i has the bytes `token_bytes[i]`. Throws std::invalid_argument if there is
+  /// no token, or more than a TokenId can count. O(V log V).
+  explicit Vocabulary(std::vector<std::string> token_bytes) {
+    constexpr auto most = static_cast<std::size_t>(std::numeric_limits<TokenId>::max());
+    if (token_bytes.empty()) detail::fail<std::invalid_argument>("a vocabulary needs at least one token");
+    if (token_bytes.size() > most)
+      detail::fail<std::invalid_argument>("a vocabulary of ", token_bytes.size(),
+                                          " tokens is over the limit of ", most);
+
+    std::size_t total_bytes = 0;
+    for (const std::string& token : token_bytes) total_bytes += token.size();
+    bytes_.reserve(total_bytes);
+    ends_.reserve(token_bytes.size());
+    for (const std::string& token : token_bytes) {
+      bytes_ += token;
+      ends_.push_back(bytes_.size());
+    }
+    sort_ids();
+  }
+
+  /// Number of tokens, V.
+  TokenId size() const noexcept { return static_cast<TokenId>(ends_.size()); }
+
+  /// The bytes of token `id`, valid as long as the vocabulary. Throws std::out_of_range if there is no such
+  /// id.
+  std::string_view bytes(TokenId id) const {
+    if (id < 0 || id >= size())
+      detail::fail<std::out_of_range>("token id ", id, " is outside the vocabulary of ", size(), " tokens");
+    return bytes_of(id);
+  }
+
+  /// The lowest id whose token has exactly these bytes, if there is one. O(log V) comparisons.
+  std::optional<TokenId> find(std::string_view bytes) const {
+    const auto found =
+        std::lower_bound(ids_by_bytes_.begin(), ids_by_bytes_.end(), bytes,
+                         [this](TokenId id, std::string_view wanted) { return bytes_of(id) < wanted; });
+    if (found == ids_by_bytes_.end() || bytes_of(*found) != bytes) return std::nullopt;
+    return *found;
+  }
+
+ private:
+  std::string_view bytes_of(TokenId id) const noexcept {
+    const auto i = static_cast<std::size_t>(id);
+    const std::size_t begin = i == 0 ? 0 : ends_[i - 1];
+    return {bytes_.data() + begin, ends_[i] - begin};
+  }
+
+  void sort_ids() {
+    ids_by_bytes_.resize(ends_.size());
+    std::iota(ids_by_bytes_.begin(), ids_by_bytes_.end(), TokenId{0});
+    std::sort(ids_by_bytes_.begin(), ids_by_bytes_.end(), [this](TokenId a, TokenId b) {
+      const int order = bytes_of(a).compare(bytes_of(b));
+      return order != 0 ? order < 0 : a < b;
+    });
+  }
+
+  std::string bytes_;                  // of all tokens, one after the other
+  std::vector<std::size_t> ends_;      // where each token's bytes end
+  std::vector<TokenId> ids_by_bytes_;  // sorted by bytes, then id
+};
+
+}  // namespace kronecker

@@ -1,0 +1,346 @@
+#include "definition.hpp"
+#include "golden.hpp"
+
+#include <kronecker/embedding.hpp>
+#include <kronecker/token_strings.hpp>
+
+#include <array>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <thread>
+
+using kronecker::CodeOptions;
+using kronecker::KroneckerEmbedding;
+using kronecker::KroneckerEncoder;
+using kronecker::LearnedProjection;
+using kronecker::RowMajorMatrix;
+using kronecker::TokenId;
+using kronecker::Vocabulary;
+using test_support::golden_matrix;
+using test_support::golden_path;
+using test_support::modes;
+
+namespace {
+
+using GoldenEncoder = KroneckerEncoder<256, 8>;
+
+/// The tokens of the golden embedding, as the reference truncated them.
+Vocabulary golden_vocabulary() {
+  const auto bytes = kronecker::read_npy<std::uint8_t>(golden_path("emb_d8_p8_bytes.npy"));
+  const auto lengths = kronecker::read_npy<std::int16_t>(golden_path("emb_d8_p8_lens.npy"));
+  std::vector<std::string> tokens;
+  for (std::size_t id = 0; id < lengths.values.size(); ++id)
+    tokens.emplace_back(reinterpret_cast<const char*>(bytes.values.data()) + id * bytes.shape[1],
+                        static_cast<std::size_t>(lengths.values[id]));
+  return Vocabulary(tokens);
+}
+
+std::vector<TokenId> golden_ids() {
+  const auto ids = kronecker::read_npy<std::int64_t>(golden_path("emb_d8_p8_ids.npy")).values;
+  return {ids.begin(), ids.end()};
+}
+
+KroneckerEmbedding<GoldenEncoder> golden_embedding(CodeOptions options) {
+  return {GoldenEncoder(options), golden_vocabulary(),
+          LearnedProjection::from_torch(golden_matrix("emb_d8_p8_weight.npy"))};
+}
+
+double max_difference(const RowMajorMatrix<float>& a, const RowMajorMatrix<float>& b) {
+  REQUIRE(a.rows() == b.rows());
+  REQUIRE(a.cols() == b.cols());
+  return static_cast<double>((a - b).cwiseAbs().maxCoeff());
+}
+
+bool same_bits(const RowMajorMatrix<float>& a, const RowMajorMatrix<float>& b) {
+  return a.rows() == b.rows() && a.cols() == b.cols() &&
+         std::memcmp(a.data(), b.data(), static_cast<std::size_t>(a.size()) * sizeof(float)) == 0;
+}
+
+/// A vocabulary of random bytes with an empty token, long tokens and doubles.
+Vocabulary random_vocabulary(int size, int char_dim, int longest, unsigned seed) {
+  std::mt19937 random(seed);
+  std::vector<std::string> tokens(static_cast<std::size_t>(size));
+  for (std::size_t id = 1; id < tokens.size(); ++id) {
+    tokens[id].resize(random() % static_cast<unsigned>(longest + 1));
+    for (char& byte : tokens[id]) byte = static_cast<char>(random() % static_cast<unsigned>(char_dim));
+  }
+  return Vocabulary(tokens);
+}
+
+}  // namespace
+
+TEST_CASE("outputs and tables are the reference's, in every mode") {
+  for (const auto& [mode, options] : modes()) {
+    const auto embedding = golden_embedding(options);
+    const double tolerance = options.z_normalize ? 2e-5 : 1e-6;
+    INFO("mode " << mode);
+    CHECK(max_difference(embedding.forward(golden_ids()), golden_matrix("emb_d8_p8_out_" + mode + ".npy")) <
+          tolerance);
+    CHECK(max_difference(embedding.table(), golden_matrix("emb_d8_p8_table_" + mode + ".npy")) < tolerance);
+  }
+}
+
+TEST_CASE("overridden bytes give the reference's outputs") {
+  const auto embedding = golden_embedding({});
+  const std::vector<TokenId> all_ids = golden_ids();
+  const std::vector<TokenId> ids(all_ids.begin(), all_ids.begin() + 7);
+  const RowMajorMatrix<float> plain = embedding.forward(ids);
+  for (const auto& golden : test_support::golden_json("embedding.json")["config"]["overrides"]) {
+    INFO(golden["file"]);
+    std::map<std::size_t, std::string> overrides;
+    for (const auto& [position, hex] : golden["override_hex"].items())
+      overrides[std::stoul(position)] = test_support::from_hex(hex);
+    RowMajorMatrix<float> out = embedding.forward(ids, overrides);
+    for (const int row : golden["rows_equal_to_plain_forward_bitwise"])
+      CHECK(same_bits(out.row(row), plain.row(row)));
+    RowMajorMatrix<float> expected = golden_matrix(golden["file"]);
+    for (const auto& [position, bytes] : overrides) {
+      // The reference loses bytes that are not text when it truncates them; here they are cut and kept.
+      const auto row = static_cast<Eigen::Index>(position);
+      if (!bytes.empty() && expected.row(row).isZero(0))
+        expected.row(row) = embedding.embed(bytes.substr(0, 8)).transpose();
+    }
+    CHECK(max_difference(out, expected) < 2e-5);
+  }
+}
+
+TEST_CASE("overrides follow embed, and an empty map changes nothing") {
+  const auto embedding = golden_embedding({});
+  const std::vector<TokenId> ids = {1, 2, 3};
+  const auto out = embedding.forward(ids, {{1, "unseen word"}});
+  CHECK(same_bits(out.row(1), embedding.embed("unseen word").transpose()));
+  CHECK(same_bits(embedding.forward(ids, std::map<std::size_t, std::string>()), embedding.forward(ids)));
+}
+
+TEST_CASE("embeddings of all sizes and options are those of the definition") {
+  std::mt19937 random(13);
+  for (int round = 0; round < 40; ++round) {
+    const int char_dim = round % 4 == 0 ? 256 : 2 + static_cast<int>(random() % 255);
+    const int pos_dim = round == 1 ? 255 : round == 2 ? 1 : 1 + static_cast<int>(random() % 40);
+    const int d_model = 1 + static_cast<int>(random() % 70);
+    const CodeOptions options{random() % 2 == 0, random() % 2 == 0,
+                              std::array{0.0f, 1e-6f, 0.1f}[random() % 3]};
+    const KroneckerEncoder encoder(char_dim, pos_dim, options);
+    const Vocabulary vocabulary =
+        random_vocabulary(20, char_dim, pos_dim + 3, static_cast<unsigned>(random()));
+    const RowMajorMatrix<float> weight =
+        LearnedProjection::normal(d_model, encoder.code_dim(), random()).to_torch();
+    const KroneckerEmbedding embedding(encoder, vocabulary, LearnedProjection::from_torch(weight));
+    const RowMajorMatrix<float> table = embedding.table();
+    INFO("char_dim " << char_dim << ", pos_dim " << pos_dim << ", d_model " << d_model);
+    for (TokenId id = 0; id < vocabulary.size(); ++id) {
+      const auto bytes = encoder.truncate(vocabulary.bytes(id));
+      const Eigen::VectorXd expected =
+          test_support::embedding_by_definition(bytes, char_dim, pos_dim, options, weight);
+      // L + 1 roundings of sums of about this size, and those of the centring.
+      const double sum_of_magnitudes = static_cast<double>(encoder.scale(static_cast<int>(bytes.size()))) *
+                                       static_cast<double>(bytes.size()) *
+                                       static_cast<double>(weight.cwiseAbs().maxCoeff());
+      const double tolerance = 6e-8 * static_cast<double>(bytes.size() + 3) * sum_of_magnitudes + 1e-12;
+      CHECK((table.row(id).transpose().cast<double>() - expected).cwiseAbs().maxCoeff() <= tolerance);
+    }
+  }
+}
+
+TEST_CASE("a projection read back gives the same outputs, also by the definition") {
+  const Vocabulary vocabulary = golden_vocabulary();
+  for (const auto& [mode, options] : modes()) {
+    const auto embedding = golden_embedding(options);
+    const RowMajorMatrix<float> weight = embedding.projection().to_torch();
+    const RowMajorMatrix<float> table = embedding.table();
+    INFO("mode " << mode);
+    for (TokenId id = 0; id < embedding.vocab_size(); ++id) {
+      const Eigen::VectorXd expected =
+          test_support::embedding_by_definition(vocabulary.bytes(id), 256, 8, options, weight);
+      CHECK((table.row(id).transpose().cast<double>() - expected).cwiseAbs().maxCoeff() < 3e-6);
+    }
+    const KroneckerEmbedding again(embedding.encoder(), vocabulary, embedding.projection());
+    CHECK(max_difference(again.table(), table) < 3e-6);
+    if (!options.z_normalize) CHECK(same_bits(weight, golden_matrix("emb_d8_p8_weight.npy")));
+  }
+}
+
+TEST_CASE("z-normalising makes a constant added to every weight vanish; not doing so keeps it") {
+  const RowMajorMatrix<float> weight = golden_matrix("emb_d8_p8_weight.npy");
+  const RowMajorMatrix<float> shifted = weight.array() + 1.0f;
+  for (const auto& [mode, options] : modes()) {
+    const KroneckerEmbedding embedding(GoldenEncoder(options), golden_vocabulary(),
+                                       LearnedProjection::from_torch(weight));
+    const KroneckerEmbedding other(GoldenEncoder(options), golden_vocabulary(),
+                                   LearnedProjection::from_torch(shifted));
+    const double difference = max_difference(embedding.table(), other.table());
+    INFO("mode " << mode);
+    // A weight near 1 is rounded to 6e-8; a token sums 8 of them and multiplies by at most a_8 = 16.
+    if (options.z_normalize)
+      CHECK(difference < 6e-8 * 2 * 8 * 16);
+    else
+      CHECK(difference > 1);
+  }
+}
+
+TEST_CASE("any bytes are embedded like a token with these bytes, bit for bit") {
+  for (const auto& [mode, options] : modes()) {
+    const KroneckerEncoder<256, 16> encoder(options);
+    const Vocabulary vocabulary = random_vocabulary(300, 256, 24, 3);
+    const KroneckerEmbedding embedding(encoder, vocabulary,
+                                       LearnedProjection::normal(67, encoder.code_dim(), 4));
+    const RowMajorMatrix<float> table = embedding.table();
+    for (TokenId id = 0; id < vocabulary.size(); ++id)
+      if (!same_bits(embedding.embed(vocabulary.bytes(id)).transpose(), table.row(id)))
+        FAIL("mode " << mode << ", id " << id);
+    CHECK(embedding.embed("never seen").norm() > 0);
+  }
+}
+
+TEST_CASE("a batch is its pieces, bit for bit, whichever form of forward is used") {
+  const Vocabulary vocabulary = random_vocabulary(100, 256, 20, 5);
+  const KroneckerEncoder<256, 16> encoder;
+  const KroneckerEmbedding embedding(encoder, vocabulary,
+                                     LearnedProjection::xavier(50, encoder.code_dim(), 6));
+  std::vector<TokenId> ids(64);
+  std::mt19937 random(8);
+  for (TokenId& id : ids) id = static_cast<TokenId>(random() % 100);
+
+  const RowMajorMatrix<float> whole = embedding.forward(ids);
+  const RowMajorMatrix<float> table = embedding.table();
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    CHECK(same_bits(whole.row(static_cast<Eigen::Index>(i)), embedding.forward({ids[i]})));
+    CHECK(same_bits(whole.row(static_cast<Eigen::Index>(i)), table.row(ids[i])));
+  }
+  std::vector<float> out(ids.size() * 50 + 1);  // at an odd address
+  embedding.forward(ids, std::span(out).subspan(1));
+  CHECK(std::memcmp(out.data() + 1, whole.data(), ids.size() * 50 * sizeof(float)) == 0);
+  CHECK(embedding.forward(std::span<const TokenId>()).rows() == 0);
+  CHECK(embedding.forward(std::span<const TokenId>()).cols() == 50);
+}
+
+TEST_CASE("several threads read one embedding") {
+  const Vocabulary vocabulary = random_vocabulary(500, 256, 16, 9);
+  const KroneckerEncoder<256, 16> encoder;
+  const KroneckerEmbedding embedding(encoder, vocabulary,
+                                     LearnedProjection::normal(40, encoder.code_dim(), 10));
+  std::vector<TokenId> ids(500);
+  std::iota(ids.begin(), ids.end(), 0);
+  std::vector<float> out(ids.size() * 40);
+  std::vector<std::thread> threads;
+  for (std::size_t part = 0; part < 5; ++part)
+    threads.emplace_back([&, part] {
+      embedding.forward(std::span<const TokenId>(ids).subspan(part * 100, 100),
+                        std::span(out).subspan(part * 4000, 4000));
+    });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(std::memcmp(out.data(), embedding.table().data(), out.size() * sizeof(float)) == 0);
+}
+
+TEST_CASE("a copy shares the rows and outlives the original") {
+  auto original = std::make_unique<KroneckerEmbedding<GoldenEncoder>>(golden_embedding({}));
+  const auto copy = *original;
+  CHECK(copy.projection().rows().data() == original->projection().rows().data());
+  const RowMajorMatrix<float> table = original->table();
+  original.reset();
+  CHECK(same_bits(copy.table(), table));
+}
+
+TEST_CASE("an empty token is the zero vector and a long one is truncated and counted") {
+  const KroneckerEncoder<256, 4> encoder;
+  const KroneckerEmbedding embedding(encoder, Vocabulary({"", "abcdef", "abcd", "ab"}),
+                                     LearnedProjection::normal(8, encoder.code_dim(), 1));
+  CHECK(embedding.forward({0}).isZero(0));
+  CHECK(embedding.embed("").isZero(0));
+  CHECK(same_bits(embedding.forward({1}), embedding.forward({2})));
+  CHECK(embedding.truncated_tokens() == 1);
+  CHECK(embedding.vocab_size() == 4);
+  CHECK(embedding.d_model() == 8);
+  CHECK(embedding.token_bytes_memory() == 4 * (4 + 1));
+}
+
+TEST_CASE("an id outside the vocabulary is named with its index, and nothing is written") {
+  const auto embedding = golden_embedding({});
+  CHECK(message_of<std::out_of_range>([&] {
+          embedding.forward({1, -1});
+        }) == "token id -1 at index 1 is outside the vocabulary of 64 tokens");
+  CHECK(message_of<std::out_of_range>([&] { embedding.forward({64}); }) ==
+        "token id 64 at index 0 is outside the vocabulary of 64 tokens");
+  std::vector<float> out(3 * 8, 42.0f);
+  CHECK_THROWS_AS(embedding.forward(std::vector<TokenId>{1, 2, 64}, out), std::out_of_range);
+  CHECK(out == std::vector<float>(3 * 8, 42.0f));
+}
+
+TEST_CASE("an output of another size is refused, and nothing is written") {
+  const auto embedding = golden_embedding({});
+  for (const std::size_t size : {15u, 17u, 0u}) {
+    std::vector<float> out(size, 42.0f);
+    CHECK(message_of<std::invalid_argument>([&] {
+            embedding.forward(std::vector<TokenId>{1, 2}, out);
+          }) ==
+          "an output of " + std::to_string(size) + " floats does not fit 2 tokens of d_model 8: it takes 16");
+    CHECK(out == std::vector<float>(size, 42.0f));
+  }
+}
+
+TEST_CASE("an override past the end or outside the alphabet is refused") {
+  const KroneckerEncoder encoder(128, 4);
+  const KroneckerEmbedding embedding(encoder, Vocabulary({"a", "b"}),
+                                     LearnedProjection::normal(2, encoder.code_dim(), 1));
+  const std::vector<TokenId> ids = {0, 1};
+  CHECK(message_of<std::out_of_range>([&] {
+          embedding.forward(ids, {{2, "x"}});
+        }) == "override position 2 is past the end of the 2 tokens");
+  CHECK(message_of<std::invalid_argument>([&] {
+          embedding.forward(ids, {{1, "x\xc8"}});
+        }) == "override at position 1: byte 200 at position 1 is outside the alphabet of char_dim 128");
+  CHECK(message_of<std::out_of_range>([&] {
+          embedding.forward(std::vector<TokenId>{0, 7}, {{1, "x"}});
+        }) == "token id 7 at index 1 is outside the vocabulary of 2 tokens");
+  CHECK(message_of<std::invalid_argument>([&] { embedding.embed("\xff"); }) ==
+        "byte 255 at position 0 is outside the alphabet of char_dim 128");
+}
+
+TEST_CASE("a projection of another code_dim or with a weight that is not finite is refused") {
+  const GoldenEncoder encoder;
+  const Vocabulary vocabulary({"a"});
+  CHECK(message_of<std::invalid_argument>([&] {
+          KroneckerEmbedding(encoder, vocabulary, LearnedProjection::normal(4, 4096, 1));
+        }) == "the projection's code_dim 4096 is not the encoder's 2048 (256 x 8)");
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()})
+    for (const auto& [mode, options] : modes()) {
+      RowMajorMatrix<float> weight = RowMajorMatrix<float>::Zero(4, 2048);
+      weight(3, 2000) = bad;
+      const auto message = message_of<std::invalid_argument>([&, &o = options] {
+        KroneckerEmbedding(GoldenEncoder(o), vocabulary, LearnedProjection::from_torch(weight));
+      });
+      CHECK(message.starts_with("projection weight (3, 2000) is "));
+      CHECK(message.ends_with("weights must be finite"));
+    }
+}
+
+TEST_CASE("weights whose centring overflows are refused rather than turned into infinity") {
+  RowMajorMatrix<float> weight = RowMajorMatrix<float>::Constant(1, 2048, -3e38f);
+  weight(0, 7) = 3e38f;
+  CHECK(message_of<std::invalid_argument>([&] {
+          KroneckerEmbedding(GoldenEncoder(), Vocabulary({"a"}), LearnedProjection::from_torch(weight));
+        }) == "projection weight (0, 7) is inf: weights must be finite");
+}
+
+TEST_CASE("every token of the real vocabularies is embedded as the definition says") {
+  for (const auto& file : test_support::real_token_files()) {
+    const Vocabulary vocabulary(test_support::read_token_file(file));
+    const KroneckerEncoder<256, 16> encoder;
+    const RowMajorMatrix<float> weight = LearnedProjection::normal(3, encoder.code_dim(), 1).to_torch();
+    const KroneckerEmbedding embedding(encoder, vocabulary, LearnedProjection::from_torch(weight));
+    const RowMajorMatrix<float> table = embedding.table();
+    INFO(file);
+    TokenId truncated = 0;
+    double worst = 0;
+    for (TokenId id = 0; id < vocabulary.size(); ++id) {
+      if (vocabulary.bytes(id).size() > 16) ++truncated;
+      if (id % 37 != 0) continue;
+      const Eigen::VectorXd expected = test_support::embedding_by_definition(
+          encoder.truncate(vocabulary.bytes(id)), 256, 16, encoder.options(), weight);
+      worst = std::max(worst, (table.row(id).transpose().cast<double>() - expected).cwiseAbs().maxCoeff());
+    }
+    CHECK(worst < 3e-6);
+    CHECK(embedding.truncated_tokens() == truncated);
+  }
+}

@@ -1,0 +1,29 @@
+#include "catch.hpp"
+
+#include <kronecker/error.hpp>
+
+#include <limits>
+
+using kronecker::detail::is_finite;
+
+TEST_CASE("a message is made of texts and numbers") {
+  const std::string name = "x";
+  CHECK(message_of<std::out_of_range>([&] {
+          kronecker::detail::fail<std::out_of_range>("id ", -3, " of ", name, ": ",
+                                                     std::size_t{18446744073709551615u}, " ", 0.5f,
+                                                     std::uint8_t{200});
+        }) == "id -3 of x: 18446744073709551615 0.5200");
+}
+
+TEST_CASE("a file error is a runtime error") {
+  CHECK_THROWS_AS(kronecker::detail::fail<kronecker::FileError>("broken"), std::runtime_error);
+}
+
+TEST_CASE("finite numbers are told from the rest by their bits") {
+  using Limits = std::numeric_limits<float>;
+  for (const float x : {0.0f, -0.0f, 1.0f, Limits::max(), Limits::lowest(), Limits::denorm_min()})
+    CHECK(is_finite(x));
+  for (const float x :
+       {Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN(), Limits::signaling_NaN()})
+    CHECK_FALSE(is_finite(x));
+}

@@ -1,0 +1,111 @@
+#include "golden.hpp"
+
+#include <kronecker/files/npy.hpp>
+
+#include <array>
+
+using kronecker::FileError;
+using kronecker::read_npy;
+using kronecker::write_npy;
+
+namespace {
+
+/// A folder that is there for one test.
+struct TemporaryFolder {
+  std::filesystem::path path = std::filesystem::temp_directory_path() / "kronecker-npy-test";
+  TemporaryFolder() {
+    std::filesystem::remove_all(path);
+    std::filesystem::create_directories(path);
+  }
+  ~TemporaryFolder() { std::filesystem::remove_all(path); }
+};
+
+std::string content_of(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+template <class T>
+void check_round_trip(const std::filesystem::path& path, const std::vector<T>& values,
+                      const std::vector<std::size_t>& shape) {
+  write_npy<T>(path, values, shape);
+  const auto read = read_npy<T>(path);
+  CHECK(read.shape == shape);
+  CHECK(read.values == values);
+}
+
+}  // namespace
+
+TEST_CASE("arrays of every type and shape survive a .npy file") {
+  const TemporaryFolder folder;
+  const auto path = folder.path / "array.npy";
+  check_round_trip<float>(path, {1.5f, -0.0f, 3e38f, 1e-45f, 0, 7}, {2, 3});
+  check_round_trip<double>(path, {0.1, 0.2}, {2});
+  check_round_trip<std::int32_t>(path, {-1, 2, 2147483647}, {3, 1, 1});
+  check_round_trip<std::int64_t>(path, {-1}, {});
+  check_round_trip<std::uint8_t>(path, {0, 255}, {1, 2});
+  check_round_trip<float>(path, {}, {0, 5});
+  CHECK(std::distance(std::filesystem::directory_iterator(folder.path), {}) == 1);
+}
+
+TEST_CASE("a .npy file has NumPy's layout") {
+  const TemporaryFolder folder;
+  const auto path = folder.path / "array.npy";
+  write_npy<float>(path, std::array{1.0f, 2.0f}, std::array<std::size_t, 1>{2});
+  const std::string content = content_of(path);
+  REQUIRE(content.size() == 128 + 2 * sizeof(float));
+  CHECK(content.substr(0, 10) == std::string("\x93NUMPY\1\0\x76\0", 10));
+  CHECK(content.substr(10, 59) == "{'descr': '<f4', 'fortran_order': False, 'shape': (2, ), } ");
+  CHECK(content[127] == '\n');
+}
+
+TEST_CASE("files that NumPy wrote are read") {
+  const auto ids = read_npy<std::int64_t>(test_support::golden_path("emb_d8_p8_ids.npy"));
+  CHECK(ids.shape == std::vector<std::size_t>{2, 7});
+  CHECK(ids.values == std::vector<std::int64_t>{0, 1, 2, 8, 10, 21, 29, 63, 40, 2, 2, 26, 30, 22});
+}
+
+TEST_CASE("a damaged .npy file is refused with its path and what is wrong") {
+  const TemporaryFolder folder;
+  const auto path = folder.path / "array.npy";
+  write_npy<float>(path, std::array{1.0f, 2.0f}, std::array<std::size_t, 1>{2});
+  const std::string good = content_of(path);
+  const auto message = [&](const std::string& content) {
+    std::ofstream(path, std::ios::binary) << content;
+    const std::string text = message_of<FileError>([&] { read_npy<float>(path); });
+    REQUIRE(text.starts_with(path.string() + ": "));
+    return text.substr(path.string().size() + 2);
+  };
+  const auto replaced = [&](std::string_view what, std::string_view by) {
+    std::string content = good;
+    return content.replace(content.find(what), what.size(), by);
+  };
+  CHECK(message("") == "not a .npy file: the first 6 bytes are not its magic string");
+  CHECK(message("\x93NUMP") == "not a .npy file: the first 6 bytes are not its magic string");
+  CHECK(message(replaced(std::string("Y\1", 2), "Y\4")) ==
+        ".npy format version 4 is unknown; versions 1 to 3 are supported");
+  CHECK(message(good.substr(0, 100)) == "the header is said to take 118 bytes of a file of 100");
+  CHECK(message(good.substr(0, 135)) == "the file ends before the array does: 7 bytes of data");
+  CHECK(message(replaced("<f4", "<f8")) == "expected values of type '<f4', found '<f8'");
+  CHECK(message(replaced("False", "True ")) == "the array is in Fortran order; C order is supported");
+  CHECK(message(replaced("'shape'", "'shade'")) == "the .npy header has no key 'shape'");
+  CHECK(message(replaced("(2, )", "2    ")) == "the .npy header's 'shape' is not a tuple");
+  CHECK(message(replaced("(2, )", "(x, )")) ==
+        "the .npy header's 'shape' has 'x, ' where a size is expected");
+  CHECK(message(replaced("(2, ), }  ", "(9999999,)")) ==
+        "the file ends before the array does: 8 bytes of data");
+  CHECK(message(replaced("(2, ), }                      ", "(4611686018427387904, 4, 4), }")) ==
+        "the file ends before the array does: 8 bytes of data");
+  CHECK(message_of<FileError>([&] {
+          read_npy<float>(folder.path / "none.npy");
+        }).ends_with("cannot open the file"));
+}
+
+TEST_CASE("a shape that does not fit the values is refused before anything is written") {
+  const TemporaryFolder folder;
+  CHECK(
+      message_of<std::invalid_argument>([&] {
+        write_npy<float>(folder.path / "array.npy", std::array{1.0f, 2.0f}, std::array<std::size_t, 2>{2, 3});
+      }) == "an array of shape (2, 3) has 6 values, not 2");
+  CHECK(std::filesystem::is_empty(folder.path));
+}

@@ -1,0 +1,67 @@
+/// Prints a checksum over the bits of everything that promises the same bits on every CPU and compiler:
+/// initial weights, scales, codes, cosines and embeddings. tests/portability/compare.cmake builds it in
+/// several ways and compares with the number below.
+
+#include <kronecker/kronecker.hpp>
+
+#include <bit>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+namespace {
+
+class Checksum {
+ public:
+  void add(float value) {
+    sum_ ^= std::bit_cast<std::uint32_t>(value);
+    sum_ *= 0x100000001b3u;
+  }
+  void add(const kronecker::RowMajorMatrix<float>& values) {
+    for (Eigen::Index i = 0; i < values.size(); ++i) add(values.data()[i]);
+  }
+  std::uint64_t sum() const { return sum_; }
+
+ private:
+  std::uint64_t sum_ = 0xcbf29ce484222325u;
+};
+
+template <class Encoder>
+void add_all_of(Checksum& checksum, const Encoder& encoder, const std::vector<std::string>& tokens,
+                int d_model) {
+  const kronecker::Vocabulary vocabulary(tokens);
+  const std::vector<kronecker::TokenId> ids = {1, 2};
+  for (int length = 0; length <= encoder.pos_dim(); ++length) checksum.add(encoder.scale(length));
+  for (std::size_t i = 1; i < tokens.size(); ++i) checksum.add(encoder.cosine(tokens[i - 1], tokens[i]));
+  for (const std::string& token : {tokens[1], tokens[7]}) checksum.add(encoder.encode(token));
+  for (const auto& projection : {kronecker::LearnedProjection::normal(d_model, encoder.code_dim(), 7),
+                                 kronecker::LearnedProjection::xavier(d_model, encoder.code_dim(), 8)}) {
+    const kronecker::KroneckerEmbedding embedding(encoder, vocabulary, projection);
+    checksum.add(projection.to_torch());
+    checksum.add(embedding.projection().to_torch());
+    checksum.add(embedding.table());
+    checksum.add(embedding.forward(ids, {{1, "unseen"}}));
+  }
+}
+
+}  // namespace
+
+int main() {
+  std::vector<std::string> tokens;
+  std::uint32_t state = 1;
+  const auto next = [&] { return (state = state * 1664525u + 1013904223u) >> 16; };
+  for (int i = 0; i < 200; ++i) {
+    std::string token(next() % 36, '\0');
+    for (char& byte : token) byte = static_cast<char>(next() % 128);
+    tokens.push_back(token);
+  }
+  Checksum checksum;
+  for (const bool length_normalize : {true, false})
+    for (const bool z_normalize : {true, false}) {
+      const kronecker::CodeOptions options{length_normalize, z_normalize, 1e-6f};
+      add_all_of(checksum, kronecker::KroneckerEncoder<>(options), tokens, 77);
+      add_all_of(checksum, kronecker::KroneckerEncoder<256, 16>(options), tokens, 33);
+      add_all_of(checksum, kronecker::KroneckerEncoder(128, 5, options), tokens, 3);
+    }
+  std::printf("%016llx\n", static_cast<unsigned long long>(checksum.sum()));
+}

@@ -1,0 +1,31 @@
+# Builds checksum.cpp with several compilers and flags and compares what each prints with the one right number.
+#   cmake -DSOURCE=... -DBINARY=... -DINCLUDE=... -DEIGEN_INCLUDE=... -DCOMPILER=... -P compare.cmake
+set(expected 6c8fe38ec9321a9d)
+
+find_program(GXX g++)
+find_program(CLANGXX clang++)
+foreach(compiler IN ITEMS ${COMPILER} ${GXX} ${CLANGXX})
+  file(REAL_PATH ${compiler} compiler)
+  list(APPEND compilers ${compiler})
+endforeach()
+list(REMOVE_DUPLICATES compilers)
+file(MAKE_DIRECTORY ${BINARY})
+
+set(failed FALSE)
+foreach(compiler IN LISTS compilers)
+  foreach(flags "-O0" "-O2" "-O3" "-O3 -march=native")
+    separate_arguments(flag_list UNIX_COMMAND "${flags}")
+    execute_process(COMMAND ${compiler} -std=c++20 ${flag_list} -I${INCLUDE} -I${EIGEN_INCLUDE}
+      ${SOURCE}/checksum.cpp -o ${BINARY}/checksum
+      COMMAND_ERROR_IS_FATAL ANY)
+    execute_process(COMMAND ${BINARY}/checksum OUTPUT_VARIABLE checksum OUTPUT_STRIP_TRAILING_WHITESPACE
+      COMMAND_ERROR_IS_FATAL ANY)
+    message(STATUS "${checksum}  ${compiler} ${flags}")
+    if(NOT checksum STREQUAL expected)
+      set(failed TRUE)
+    endif()
+  endforeach()
+endforeach()
+if(failed)
+  message(FATAL_ERROR "expected ${expected} everywhere")
+endif()

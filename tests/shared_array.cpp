@@ -1,0 +1,33 @@
+#include "catch.hpp"
+
+#include <kronecker/shared_array.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <numeric>
+
+using kronecker::SharedArray;
+
+TEST_CASE("copies of an array share its values") {
+  auto array = SharedArray<float>::make(
+      5, [](std::span<float> values) { std::iota(values.begin(), values.end(), 1.0f); });
+  const SharedArray<float> copy = array;
+  CHECK(copy.data() == array.data());
+  array = {};
+  REQUIRE(copy.size() == 5);
+  CHECK(copy[4] == 5.0f);
+  CHECK(std::accumulate(copy.span().begin(), copy.span().end(), 0.0f) == 15.0f);
+}
+
+TEST_CASE("an array starts on a cache line") {
+  for (std::size_t size = 1; size < 40; ++size) {
+    const auto array =
+        SharedArray<std::uint8_t>::make(size, [](std::span<std::uint8_t> v) { std::ranges::fill(v, 0); });
+    CHECK(reinterpret_cast<std::uintptr_t>(array.data()) % 64 == 0);
+  }
+}
+
+TEST_CASE("an empty array has no values") {
+  CHECK(SharedArray<float>().span().empty());
+  CHECK(SharedArray<float>::make(0, [](std::span<float>) {}).size() == 0);
+}

@@ -1,0 +1,37 @@
+#include "catch.hpp"
+
+#include <kronecker/token_bytes.hpp>
+
+using kronecker::KroneckerEncoder;
+using kronecker::TokenBytes;
+using kronecker::Vocabulary;
+
+TEST_CASE("token bytes are the truncated tokens, padded with zeros") {
+  const Vocabulary vocabulary({"ab", "", "abcde", "ab\u00e9", "\xff\xff\xff\xff\xff"});
+  const TokenBytes token_bytes(vocabulary, KroneckerEncoder<256, 4>());
+  CHECK(token_bytes.size() == 5);
+  CHECK(token_bytes.pos_dim() == 4);
+  const std::string bytes(token_bytes.bytes().begin(), token_bytes.bytes().end());
+  CHECK(bytes == std::string("ab\0\0\0\0\0\0abcdab\u00e9\xff\xff\xff\xff", 20));
+  const std::vector<int> lengths(token_bytes.lengths().begin(), token_bytes.lengths().end());
+  CHECK(lengths == std::vector<int>{2, 0, 4, 4, 4});
+  CHECK(token_bytes.truncated() == 2);
+}
+
+TEST_CASE("a vocabulary of 131,072 tokens takes V * 33 bytes at pos_dim 32") {
+  std::vector<std::string> tokens(131072);
+  for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = std::to_string(i * i);
+  CHECK(TokenBytes(Vocabulary(tokens), KroneckerEncoder<>()).memory() == 131072u * 33u);
+}
+
+TEST_CASE("the longest pos_dim keeps 255 bytes") {
+  const TokenBytes token_bytes(Vocabulary({std::string(300, 'x')}), KroneckerEncoder<256, 255>());
+  CHECK(token_bytes.lengths()[0] == 255);
+  CHECK(token_bytes.truncated() == 1);
+}
+
+TEST_CASE("a token outside the alphabet is named by its id") {
+  CHECK(message_of<std::invalid_argument>([] {
+          TokenBytes(Vocabulary({"ok", "a\xc8"}), KroneckerEncoder(128, 4));
+        }) == "token id 1: byte 200 at position 1 is outside the alphabet of char_dim 128");
+}

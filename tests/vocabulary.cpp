@@ -1,0 +1,46 @@
+#include "catch.hpp"
+
+#include <kronecker/vocabulary.hpp>
+
+using kronecker::Vocabulary;
+
+TEST_CASE("a token id leads to its bytes") {
+  const Vocabulary vocabulary({"a", "", std::string("\0\xff", 2), " the"});
+  CHECK(vocabulary.size() == 4);
+  CHECK(vocabulary.bytes(0) == "a");
+  CHECK(vocabulary.bytes(1).empty());
+  CHECK(vocabulary.bytes(2) == std::string_view("\0\xff", 2));
+  CHECK(vocabulary.bytes(3) == " the");
+}
+
+TEST_CASE("bytes lead to the lowest id that has them") {
+  const Vocabulary vocabulary({"b", "a", "b", "", "ab", "", "\xff"});
+  CHECK(vocabulary.find("b") == 0);
+  CHECK(vocabulary.find("a") == 1);
+  CHECK(vocabulary.find("") == 3);
+  CHECK(vocabulary.find("ab") == 4);
+  CHECK(vocabulary.find("\xff") == 6);
+  CHECK_FALSE(vocabulary.find("abc"));
+  CHECK_FALSE(vocabulary.find("\xff\xff"));
+}
+
+TEST_CASE("a copy of a vocabulary outlives the original") {
+  auto original = std::make_unique<Vocabulary>(std::vector<std::string>{"one", "two"});
+  const Vocabulary copy = *original;
+  original.reset();
+  CHECK(copy.bytes(1) == "two");
+  CHECK(copy.find("one") == 0);
+}
+
+TEST_CASE("an id that does not exist is named with the size") {
+  const Vocabulary vocabulary({"a", "b"});
+  CHECK(message_of<std::out_of_range>([&] { vocabulary.bytes(-1); }) ==
+        "token id -1 is outside the vocabulary of 2 tokens");
+  CHECK(message_of<std::out_of_range>([&] { vocabulary.bytes(2); }) ==
+        "token id 2 is outside the vocabulary of 2 tokens");
+}
+
+TEST_CASE("a vocabulary without tokens is refused") {
+  CHECK(message_of<std::invalid_argument>([] { Vocabulary(std::vector<std::string>{}); }) ==
+        "a vocabulary needs at least one token");
+}
