@@ -1,3 +1,4 @@
+cmake_minimum_required(VERSION 3.21)
 # Builds checksum.cpp with several compilers and flags and compares what each prints with the one right number.
 #   cmake -DSOURCE=... -DBINARY=... -DINCLUDE=... -DEIGEN_INCLUDE=... -DCOMPILER=... -P compare.cmake
 set(expected 6c8fe38ec9321a9d)
@@ -5,10 +6,12 @@ set(expected 6c8fe38ec9321a9d)
 find_program(GXX g++)
 find_program(CLANGXX clang++)
 foreach(compiler IN ITEMS ${COMPILER} ${GXX} ${CLANGXX})
-  file(REAL_PATH ${compiler} compiler)
-  list(APPEND compilers ${compiler})
+  file(REAL_PATH ${compiler} program)
+  if(NOT program IN_LIST programs)
+    list(APPEND programs ${program})
+    list(APPEND compilers ${compiler})
+  endif()
 endforeach()
-list(REMOVE_DUPLICATES compilers)
 file(MAKE_DIRECTORY ${BINARY})
 
 set(failed FALSE)
