@@ -101,6 +101,28 @@ TEST_CASE("a damaged .npy file is refused with its path and what is wrong") {
         }).ends_with("cannot open the file"));
 }
 
+TEST_CASE("an array written in parts is the array") {
+  const TemporaryFolder folder;
+  const auto path = folder.path / "array.npy";
+  const std::vector<float> values = {1, 2, 3, 4, 5, 6};
+  const std::array<std::size_t, 2> shape = {3, 2};
+  std::size_t at = 0;
+  const auto two_more = [&] { return std::span(values).subspan(at += 2, 2); };
+  at -= 2;
+  kronecker::write_npy_in_parts<float>(path, shape, two_more);
+  CHECK(read_npy<float>(path).values == values);
+
+  const std::string good = content_of(path);
+  CHECK(message_of<std::invalid_argument>([&] {
+          kronecker::write_npy_in_parts<float>(path, shape,
+                                               [&] { return std::span<const float>(values).first(4); });
+        }) == "an array of shape (3, 2) has 6 values, not 8");
+  CHECK(message_of<std::invalid_argument>([&] {
+          kronecker::write_npy_in_parts<float>(path, shape, [] { return std::span<const float>(); });
+        }) == "an array of shape (3, 2) has 6 values, not 0");
+  CHECK(content_of(path) == good);
+}
+
 TEST_CASE("a shape that does not fit the values is refused before anything is written") {
   const TemporaryFolder folder;
   CHECK(

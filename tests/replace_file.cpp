@@ -18,28 +18,28 @@ TEST_CASE("a failed write leaves the old file as it was and nothing beside it") 
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   const auto path = folder / "file";
-  kronecker::detail::replace_file(path, [](std::ostream& file) { file << "old"; });
+  kronecker::replace_file(path, [](std::ostream& file) { file << "old"; });
   CHECK(content_of(path) == "old");
 
   CHECK(message_of<kronecker::FileError>([&] {
-          kronecker::detail::replace_file(path, [](std::ostream& file) {
+          kronecker::replace_file(path, [](std::ostream& file) {
             file << "new";
             file.setstate(std::ios::badbit);  // as a full disk would
           });
         }).find("cannot write all of") != std::string::npos);
-  CHECK_THROWS_AS(kronecker::detail::replace_file(
-                      path, [](std::ostream&) { throw std::runtime_error("changed my mind"); }),
-                  std::runtime_error);
+  CHECK_THROWS_AS(
+      kronecker::replace_file(path, [](std::ostream&) { throw std::runtime_error("changed my mind"); }),
+      std::runtime_error);
   CHECK(content_of(path) == "old");
   CHECK(std::distance(std::filesystem::directory_iterator(folder), {}) == 1);
 
-  kronecker::detail::replace_file(path, [](std::ostream& file) { file << "new"; });
+  kronecker::replace_file(path, [](std::ostream& file) { file << "new"; });
   CHECK(content_of(path) == "new");
   std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("a folder that does not exist is named") {
   CHECK(message_of<kronecker::FileError>([] {
-          kronecker::detail::replace_file("/no/such/folder/file", [](std::ostream&) {});
+          kronecker::replace_file("/no/such/folder/file", [](std::ostream&) {});
         }) == "/no/such/folder/file: cannot create /no/such/folder/file.partial");
 }

@@ -67,45 +67,64 @@ inline std::vector<std::size_t> npy_shape(const std::string& path, std::string_v
   return shape;
 }
 
+inline std::size_t npy_count(std::span<const std::size_t> shape) {
+  std::size_t count = 1;
+  for (const std::size_t size : shape) count *= size;
+  return count;
+}
+
+/// Sizes -> "(2, 3)", "(2, )" or "()".
+inline std::string npy_tuple(std::span<const std::size_t> shape) {
+  std::string tuple = "(";
+  for (const std::size_t size : shape) tuple += std::to_string(size) + ", ";
+  if (shape.size() > 1) tuple.resize(tuple.size() - 2);
+  return tuple + ")";
+}
+
+/// Everything in a file of T before the values.
+template <class T>
+std::string npy_preamble(std::span<const std::size_t> shape) {
+  std::string header =
+      "{'descr': " + npy_type<T>() + ", 'fortran_order': False, 'shape': " + npy_tuple(shape) + ", }";
+  constexpr std::size_t magic_size = 10;
+  constexpr std::size_t alignment = 64;
+  header.append(alignment - (magic_size + header.size() + 1) % alignment, ' ');
+  header += '\n';
+  return std::string("\x93NUMPY\1\0", 8) + static_cast<char>(header.size() & 0xFF) +
+         static_cast<char>(header.size() >> 8) + header;
+}
+
 }  // namespace detail
 
-/// Writes `values` as an array of the given shape. Throws std::invalid_argument if their number is not the
-/// shape's, FileError if the file cannot be written; an old file then stays as it was.
+/// Writes an array of the given shape part by part, in C order: `next_part()` returns the next values, as a
+/// std::span<const T>, until all are there. For arrays that are larger than one wants to hold. Throws
+/// std::invalid_argument if the parts are not the shape's number of values, FileError if the file cannot be
+/// written; an old file then stays as it was.
+template <class T, class NextPart>
+void write_npy_in_parts(const std::filesystem::path& path, std::span<const std::size_t> shape,
+                        NextPart&& next_part) {
+  const std::size_t count = detail::npy_count(shape);
+  replace_file(path, [&](std::ostream& file) {
+    file << detail::npy_preamble<T>(shape);
+    for (std::size_t written = 0; written < count && file;) {
+      const std::span<const T> part = next_part();
+      if (part.empty() || part.size() > count - written)
+        detail::fail<std::invalid_argument>("an array of shape ", detail::npy_tuple(shape), " has ", count,
+                                            " values, not ", written + part.size());
+      file.write(reinterpret_cast<const char*>(part.data()), static_cast<std::streamsize>(part.size_bytes()));
+      written += part.size();
+    }
+  });
+}
+
+/// Writes `values` as an array of the given shape. Errors are those of `write_npy_in_parts`.
 template <class T>
 void write_npy(const std::filesystem::path& path, std::span<const T> values,
                std::span<const std::size_t> shape) {
-  std::size_t count = 1;
-  std::string tuple;
-  for (const std::size_t size : shape) {
-    count *= size;
-    tuple += std::to_string(size) + ", ";
-  }
-  if (shape.size() > 1) tuple.resize(tuple.size() - 2);
-  if (count != values.size())
-    detail::fail<std::invalid_argument>("an array of shape (", tuple, ") has ", count, " values, not ",
-                                        values.size());
-
-  std::string header =
-      "{'descr': " + detail::npy_type<T>() + ", 'fortran_order': False, 'shape': (" + tuple + "), }";
-  constexpr std::size_t preamble_size = 10;
-  constexpr std::size_t alignment = 64;
-  header.append(alignment - (preamble_size + header.size() + 1) % alignment, ' ');
-  header += '\n';
-  const std::string preamble = {'\x93',
-                                'N',
-                                'U',
-                                'M',
-                                'P',
-                                'Y',
-                                1,
-                                0,
-                                static_cast<char>(header.size() & 0xFF),
-                                static_cast<char>(header.size() >> 8)};
-  detail::replace_file(path, [&](std::ostream& file) {
-    file << preamble << header;
-    file.write(reinterpret_cast<const char*>(values.data()),
-               static_cast<std::streamsize>(values.size_bytes()));
-  });
+  if (detail::npy_count(shape) != values.size())
+    detail::fail<std::invalid_argument>("an array of shape ", detail::npy_tuple(shape), " has ",
+                                        detail::npy_count(shape), " values, not ", values.size());
+  write_npy_in_parts<T>(path, shape, [&] { return values; });
 }
 
 /// Reads an array of T. Throws FileError if the file is not a complete .npy file or holds another type, or
@@ -122,12 +141,12 @@ NpyArray<T> read_npy(const std::filesystem::path& path) {
   file.read(reinterpret_cast<char*>(preamble), 10);
   if (!file || std::string_view(reinterpret_cast<char*>(preamble), 6) != "\x93NUMPY")
     detail::fail<FileError>(name, ": not a .npy file: the first 6 bytes are not its magic string");
-  const int version = preamble[6];
-  if (version < 1 || version > 3)
-    detail::fail<FileError>(name, ": .npy format version ", version,
+  const int format_version = preamble[6];
+  if (format_version < 1 || format_version > 3)
+    detail::fail<FileError>(name, ": .npy format version ", format_version,
                             " is unknown; versions 1 to 3 are supported");
-  if (version > 1) file.read(reinterpret_cast<char*>(preamble) + 10, 2);
-  const std::uint64_t header_begin = version == 1 ? 10 : 12;
+  if (format_version > 1) file.read(reinterpret_cast<char*>(preamble) + 10, 2);
+  const std::uint64_t header_begin = format_version == 1 ? 10 : 12;
   const std::uint64_t header_size = preamble[8] | std::uint64_t{preamble[9]} << 8 |
                                     std::uint64_t{preamble[10]} << 16 | std::uint64_t{preamble[11]} << 24;
   if (!file || header_size > file_size - header_begin)

@@ -10,7 +10,7 @@
 #include <system_error>
 #include <utility>
 
-namespace kronecker::detail {
+namespace kronecker {
 
 /// Replaces the file at `path` by what `write(std::ostream&)` writes. Throws FileError if the directory
 /// cannot be written or the disk is full; then, or if `write` throws, the old file is as it was. Two writers
@@ -28,15 +28,16 @@ void replace_file(const std::filesystem::path& path, Write&& write) {
   temporary.path += ".partial";
 
   std::ofstream file(temporary.path, std::ios::binary | std::ios::trunc);
-  if (!file) fail<FileError>(path.string(), ": cannot create ", temporary.path.string());
+  if (!file) detail::fail<FileError>(path.string(), ": cannot create ", temporary.path.string());
   std::forward<Write>(write)(static_cast<std::ostream&>(file));
   file.close();
   if (!file)
-    fail<FileError>(path.string(), ": cannot write all of ", temporary.path.string(), " (is the disk full?)");
+    detail::fail<FileError>(path.string(), ": cannot write all of ", temporary.path.string(),
+                            " (is the disk full?)");
 
   std::error_code error;
   std::filesystem::rename(temporary.path, path, error);
-  if (error) fail<FileError>(path.string(), ": cannot replace the file: ", error.message());
+  if (error) detail::fail<FileError>(path.string(), ": cannot replace the file: ", error.message());
 }
 
-}  // namespace kronecker::detail
+}  // namespace kronecker

@@ -1,0 +1,70 @@
+#pragma once
+
+/// SentencePiece's tokenizer as the source of a Kronecker vocabulary.
+
+#include "progress.hpp"
+
+#include <kronecker/kronecker.hpp>
+
+#include <sentencepiece_processor.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace embed_text {
+
+/// The content of a file; throws FileError if it cannot be read.
+inline std::string read_file(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (std::filesystem::is_directory(path) || !file)
+    throw kronecker::FileError(path.string() + ": cannot open the file");
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+class Tokenizer {
+ public:
+  /// Opens a SentencePiece model; throws FileError if the file is none.
+  explicit Tokenizer(const std::filesystem::path& model) {
+    const auto status = processor_.LoadFromSerializedProto(read_file(model));
+    if (!status.ok()) throw kronecker::FileError(model.string() + ": not a SentencePiece model");
+  }
+
+  /// Every token's true bytes.
+  kronecker::Vocabulary vocabulary() const {
+    std::vector<std::string> tokens;
+    for (int id = 0; id < processor_.GetPieceSize(); ++id)
+      tokens.push_back(kronecker::bytes_from_sentencepiece(processor_.IdToPiece(id)));
+    return kronecker::Vocabulary(std::move(tokens));
+  }
+
+  /// The tokens of a text. A long one is cut at line ends, since SentencePiece takes 90 bytes of memory for
+  /// each byte of what it is given at once.
+  std::vector<kronecker::TokenId> encode(std::string_view text) const {
+    constexpr std::size_t piece_size = 1 << 18;
+    std::vector<kronecker::TokenId> ids;
+    Progress progress("tokenizing", text.size());
+    for (std::size_t at = 0; at < text.size();) {
+      const std::size_t line_end = text.find('\n', std::min(at + piece_size, text.size()));
+      const std::string_view piece =
+          text.substr(at, line_end == std::string_view::npos ? line_end : line_end + 1 - at);
+      std::vector<int> piece_ids;
+      const auto status = processor_.Encode({piece.data(), piece.size()}, &piece_ids);
+      if (!status.ok())
+        throw std::runtime_error("SentencePiece could not encode the text: " + status.ToString());
+      ids.insert(ids.end(), piece_ids.begin(), piece_ids.end());
+      at += piece.size();
+      progress.update(at);
+    }
+    return ids;
+  }
+
+ private:
+  sentencepiece::SentencePieceProcessor processor_;
+};
+
+}  // namespace embed_text
