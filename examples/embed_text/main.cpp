@@ -271,8 +271,8 @@ int main(int argc, char** argv) {
   app.add_option("--output", options.output, "Folder for embeddings.npy and codes.svg")
       ->type_name("FOLDER")
       ->capture_default_str();
-  app.set_version_flag("--version", fmt::format("kronecker {}.{}.{}", kronecker::version.major,
-                                                kronecker::version.minor, kronecker::version.patch));
+  app.set_version_flag("--version", fmt::format("kronecker {}.{}.{}", KRONECKER_VERSION_MAJOR,
+                                                KRONECKER_VERSION_MINOR, KRONECKER_VERSION_PATCH));
   constexpr int bad_input = 2;
   try {
     app.parse(argc, argv);

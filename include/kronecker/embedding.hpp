@@ -49,10 +49,10 @@ class KroneckerEmbedding {
       scales_[static_cast<std::size_t>(length)] = encoder_.scale(length);
   }
 
-  TokenId vocab_size() const noexcept { return token_bytes_.size(); }  ///< V
-  int d_model() const noexcept { return rows_.d_model(); }
-  const Encoder& encoder() const noexcept { return encoder_; }
-  const TokenBytes& token_bytes() const noexcept { return token_bytes_; }
+  TokenId vocab_size() const noexcept { return token_bytes_.size(); }      ///< Number of tokens, V.
+  int d_model() const noexcept { return rows_.d_model(); }                 ///< Length of an embedding.
+  const Encoder& encoder() const noexcept { return encoder_; }             ///< Decides the codes.
+  const TokenBytes& token_bytes() const noexcept { return token_bytes_; }  ///< Copies share it.
 
   /// The embeddings of N tokens, (N, d_model); zeros for an empty token. Throws std::out_of_range if an id is
   /// negative or not less than V, naming it and its index. O(N * d_model * bytes per token).
@@ -62,6 +62,7 @@ class KroneckerEmbedding {
     embed_ids(ids, out.data());
     return out;
   }
+  /// The same for ids written in place: forward({464, 2068}).
   RowMajorMatrix<float> forward(std::initializer_list<TokenId> ids) const {
     return forward(std::span<const TokenId>(ids.begin(), ids.size()));
   }

@@ -73,8 +73,8 @@ class LearnedProjection {
     return weight;
   }
 
-  int d_model() const noexcept { return d_model_; }
-  int code_dim() const noexcept { return code_dim_; }  ///< D
+  int d_model() const noexcept { return d_model_; }    ///< Rows of W.
+  int code_dim() const noexcept { return code_dim_; }  ///< Columns of W, D.
 
   /// All weights, (D, d_model): row c holds the weights of cell c.
   const SharedArray<float>& rows() const noexcept { return rows_; }

@@ -33,10 +33,10 @@ class SharedArray {
     return array;
   }
 
-  std::size_t size() const noexcept { return size_; }
-  const T* data() const noexcept { return values_.get(); }
-  std::span<const T> span() const noexcept { return {data(), size_}; }
-  const T& operator[](std::size_t i) const noexcept { return data()[i]; }
+  std::size_t size() const noexcept { return size_; }       ///< Number of values.
+  const T* data() const noexcept { return values_.get(); }  ///< The first value; null if there is none.
+  std::span<const T> span() const noexcept { return {data(), size_}; }     ///< All values.
+  const T& operator[](std::size_t i) const noexcept { return data()[i]; }  ///< Value i, unchecked.
 
  private:
   static constexpr std::align_val_t cache_line{64};

@@ -46,9 +46,9 @@ class TokenBytes {
     });
   }
 
-  TokenId size() const noexcept { return static_cast<TokenId>(lengths_.size()); }  ///< V
-  int pos_dim() const noexcept { return pos_dim_; }
-  std::span<const std::uint8_t> bytes() const noexcept { return bytes_.span(); }      ///< (V, pos_dim)
+  TokenId size() const noexcept { return static_cast<TokenId>(lengths_.size()); }  ///< Number of tokens, V.
+  int pos_dim() const noexcept { return pos_dim_; }                                ///< Bytes kept of a token.
+  std::span<const std::uint8_t> bytes() const noexcept { return bytes_.span(); }   ///< (V, pos_dim)
   std::span<const std::uint8_t> lengths() const noexcept { return lengths_.span(); }  ///< (V)
 
   /// Number of tokens that are longer than pos_dim bytes in the vocabulary.

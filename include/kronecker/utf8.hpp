@@ -8,11 +8,10 @@
 
 namespace kronecker {
 
-/// A code point read from the front of a byte string. `length` is its size in bytes, 0 if no well-formed
-/// code point starts there.
+/// A code point read from the front of a byte string.
 struct Utf8CodePoint {
-  char32_t value = 0;
-  std::size_t length = 0;
+  char32_t value = 0;      ///< U+0000 to U+10FFFF.
+  std::size_t length = 0;  ///< In bytes; 0 if no well-formed code point starts there.
 };
 
 /// Reads the code point at the front of `bytes`. Well-formed as in Unicode table 3-7: no overlong forms, no

@@ -1,16 +1,7 @@
 #pragma once
 
-/// The version of this library, for the preprocessor and for programs. CMake reads the numbers from here.
-#define KRONECKER_VERSION_MAJOR 0
-#define KRONECKER_VERSION_MINOR 1
-#define KRONECKER_VERSION_PATCH 0
+/// The version of this library, for the preprocessor. CMake reads it from here.
 
-namespace kronecker {
-
-struct Version {
-  int major, minor, patch;
-};
-
-inline constexpr Version version{KRONECKER_VERSION_MAJOR, KRONECKER_VERSION_MINOR, KRONECKER_VERSION_PATCH};
-
-}  // namespace kronecker
+#define KRONECKER_VERSION_MAJOR 0  ///< Grows when the public contract changes incompatibly.
+#define KRONECKER_VERSION_MINOR 1  ///< Grows with new features; while MAJOR is 0, it may change the contract.
+#define KRONECKER_VERSION_PATCH 0  ///< Grows with corrections.

@@ -5,5 +5,5 @@ int main() {
   const kronecker::KroneckerEmbedding embedding(
       encoder, kronecker::Vocabulary({"a", "b"}),
       kronecker::LearnedProjection::normal(4, encoder.code_dim(), 1));
-  return embedding.forward({0, 1}).rows() == 2 && kronecker::version.major == KRONECKER_VERSION_MAJOR ? 0 : 1;
+  return embedding.forward({0, 1}).rows() == 2 ? 0 : 1;
 }

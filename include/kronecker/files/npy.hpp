@@ -23,8 +23,8 @@ namespace kronecker {
 /// An array as a .npy file holds it: values in C order, the last index running fastest.
 template <class T>
 struct NpyArray {
-  std::vector<std::size_t> shape;
-  std::vector<T> values;
+  std::vector<std::size_t> shape;  ///< One size for each dimension; none for a single value.
+  std::vector<T> values;           ///< As many as the product of the sizes.
 };
 
 namespace detail {

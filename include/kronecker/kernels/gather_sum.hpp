@@ -15,21 +15,22 @@
 
 namespace kronecker::kernels {
 
-/// The rows of a projection: cell c's d_model values start at values + c * d_model.
+/// The rows of a projection.
 struct Rows {
-  const float* values;
-  std::size_t d_model;
-  std::size_t pos_dim;
+  const float* values;  ///< Cell c's d_model values start at values + c * d_model.
+  std::size_t d_model;  ///< Length of a row.
+  std::size_t pos_dim;  ///< Byte b at position p lights cell b * pos_dim + p.
 };
 
-/// The bytes of one token (at most 255 of them), and its a_L.
+/// One token.
 struct Token {
-  const std::uint8_t* bytes;
-  std::size_t length;
-  float scale;
+  const std::uint8_t* bytes;  ///< The bytes that are encoded.
+  std::size_t length;         ///< Their number, L; at most 255.
+  float scale;                ///< a_L.
 };
 
 #if defined(__GNUC__)
+/// Four floats that are added and multiplied at once.
 using FloatVector [[gnu::vector_size(16)]] = float;
 
 static inline FloatVector load(const float* from) noexcept {
