@@ -84,16 +84,18 @@ TEST_CASE("outputs and tables are the reference's, in every mode") {
 TEST_CASE("overridden bytes give the reference's outputs") {
   const auto embedding = golden_embedding({});
   const std::vector<TokenId> all_ids = golden_ids();
-  const std::vector<TokenId> ids(all_ids.begin(), all_ids.begin() + 7);
+  const std::vector<TokenId> ids(all_ids.begin() + 7, all_ids.end());  // the second of two sequences
   const RowMajorMatrix<float> plain = embedding.forward(ids);
-  for (const auto& golden : test_support::golden_json("embedding.json")["config"]["overrides"]) {
+  const auto goldens = test_support::golden_json("embedding.json");
+  REQUIRE(goldens["config"]["overrides"].size() == 8);
+  for (const auto& golden : goldens["config"]["overrides"]) {
     INFO(golden["file"]);
     std::map<std::size_t, std::string> overrides;
     for (const auto& [position, hex] : golden["override_hex"].items())
       overrides[std::stoul(position)] = test_support::from_hex(hex);
     RowMajorMatrix<float> out = embedding.forward(ids, overrides);
-    for (const int row : golden["rows_equal_to_plain_forward_bitwise"])
-      CHECK(same_bits(out.row(row), plain.row(row)));
+    for (Eigen::Index row = 0; row < out.rows(); ++row)
+      if (!overrides.contains(static_cast<std::size_t>(row))) CHECK(same_bits(out.row(row), plain.row(row)));
     RowMajorMatrix<float> expected = golden_matrix(golden["file"]);
     for (const auto& [position, bytes] : overrides) {
       // The reference loses bytes that are not text when it truncates them; here they are cut and kept.

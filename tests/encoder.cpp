@@ -29,30 +29,37 @@ std::string random_bytes(std::mt19937& random, int char_dim, int size) {
 }  // namespace
 
 TEST_CASE("codes are the reference's, in every mode") {
-  for (const auto& golden : test_support::golden_json("codec.json")["cases"]) {
+  const auto codec = test_support::golden_json("codec.json");
+  REQUIRE(codec["cases"].size() == 207);
+  for (const auto& golden : codec["cases"]) {
     const std::string used = from_hex(golden["used_hex"]);
     const bool cut_between_characters = golden["truncation"] == "safe";
     const std::string token = cut_between_characters ? from_hex(golden["bytes_hex"]) : used;
     for (const auto& [mode, options] : modes()) {
       INFO(golden["name"] << ", pos_dim " << golden["pos_dim"] << ", mode " << mode);
       const DynamicEncoder encoder(256, golden["pos_dim"], options);
+      if (used.empty() &&
+          !token.empty()) {  // the reference loses bytes that are not text when it truncates them
+        CHECK(encoder.decode(encoder.encode(token)) == token.substr(0, golden["pos_dim"].get<std::size_t>()));
+        continue;
+      }
       const Eigen::VectorXf code = encoder.encode(token);
       const std::vector<int> cells = encoder.cells(token);
-      REQUIRE(cells == golden["indices"].get<std::vector<int>>());
+      const std::set<int> lit(cells.begin(), cells.end());
+      REQUIRE(lit == golden["indices"].get<std::set<int>>());
       REQUIRE(static_cast<int>(cells.size()) == golden["L"].get<int>());
       REQUIRE(encoder.truncate(token) == used);
 
       const auto& expected = golden["flags"][mode];
       const double background = expected["closed_background_f64"];
-      const std::set<int> lit(cells.begin(), cells.end());
       for (int i = 0; i < code.size(); ++i) {
         const double value = lit.count(i) ? expected["closed_value_f64"].get<double>() : background;
         if (relative_error(static_cast<double>(code[i]), value) > 1e-6)
           FAIL("cell " << i << " holds " << code[i] << " instead of " << value);
       }
       if (!used.empty()) {
-        CHECK(relative_error(static_cast<double>(code[cells[0]]), expected["value"]) < 2e-6);
-        CHECK(relative_error(static_cast<double>(code.norm()), expected["l2_f64"]) < 2e-6);
+        CHECK(relative_error(static_cast<double>(code[cells[0]]), expected["value"]) < 1e-6);
+        CHECK(relative_error(code.cast<double>().norm(), expected["l2_f64"]) < 1e-6);
       }
       CHECK(encoder.decode(code) == used);
     }
