@@ -46,7 +46,7 @@ Workload synthetic_workload() {
 
 Workload load_workload() {
   const std::filesystem::path data = KRONECKER_DATA_DIR;
-  if (!std::filesystem::exists(data)) return synthetic_workload();
+  if (!std::filesystem::exists(data / "truth" / "gpt2.tokens.bin")) return synthetic_workload();
   return {"English prose", test_support::read_token_file(data / "truth" / "gpt2.tokens.bin"),
           kronecker::read_npy<TokenId>(data / "streams" / "english_gpt2.npy").values};
 }
@@ -101,7 +101,7 @@ int main() {
       fmt::print(stderr, "the forward pass disagrees with the table\n");
       return 1;
     }
-    const auto seconds = benchmarks::time_side_by_side({{"copy", copy_rows}, {"forward", forward}}, windows);
+    const auto seconds = benchmarks::time_side_by_side({copy_rows, forward}, windows);
 
     RowMajorMatrix<float> codes, product;
     std::vector<std::string> window_tokens;
@@ -112,8 +112,7 @@ int main() {
     };
     encode_window(windows / 2);
     const std::vector<double> dense = benchmarks::time_side_by_side(
-        {{"dense", [&](std::size_t) { product.noalias() = codes * weight.transpose(); }}},
-        window == 4096 ? 3 : 9)[0];
+        {[&](std::size_t) { product.noalias() = codes * weight.transpose(); }}, window == 4096 ? 3 : 9)[0];
     forward(windows / 2);
     const float difference =
         (product - Eigen::Map<RowMajorMatrix<float>>(embedded.data(), product.rows(), d_model))
@@ -140,9 +139,8 @@ int main() {
   const kronecker::KroneckerEncoder<> encoder;
   std::size_t memory = 0;
   const auto seconds = benchmarks::time_side_by_side(
-      {{"vocabulary",
-        [&](std::size_t) { memory += kronecker::Vocabulary(many_tokens).size() > 0 ? 1u : 0u; }},
-       {"token bytes", [&](std::size_t) { memory = kronecker::TokenBytes(many, encoder).memory(); }}},
+      {[&](std::size_t) { memory += kronecker::Vocabulary(many_tokens).size() > 0 ? 1u : 0u; },
+       [&](std::size_t) { memory = kronecker::TokenBytes(many, encoder).memory(); }},
       9);
   fmt::print("\nV 131,072, pos_dim 32: vocabulary {:.1f} ms, token bytes {:.1f} ms and {} bytes\n",
              benchmarks::median(seconds[0]) * 1e3, benchmarks::median(seconds[1]) * 1e3, memory);

@@ -7,15 +7,12 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
-#include <string>
 #include <vector>
 
 namespace benchmarks {
 
-struct Contender {
-  std::string name;
-  std::function<void(std::size_t piece)> run;
-};
+/// Does a contender's work on one piece.
+using Contender = std::function<void(std::size_t piece)>;
 
 inline double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
@@ -29,12 +26,12 @@ inline std::vector<std::vector<double>> time_side_by_side(const std::vector<Cont
                                                           std::size_t pieces) {
   using Clock = std::chrono::steady_clock;
   std::vector<std::vector<double>> seconds(contenders.size(), std::vector<double>(pieces));
-  for (const Contender& contender : contenders) contender.run(0);
+  for (const Contender& contender : contenders) contender(0);
   for (std::size_t turn = 0; turn < pieces; ++turn)
     for (std::size_t c = 0; c < contenders.size(); ++c) {
       const std::size_t piece = (turn + c * pieces / contenders.size()) % pieces;
       const auto start = Clock::now();
-      contenders[c].run(piece);
+      contenders[c](piece);
       seconds[c][piece] = std::chrono::duration<double>(Clock::now() - start).count();
     }
   return seconds;

@@ -12,7 +12,7 @@ namespace {
 
 /// A folder that is there for one test.
 struct TemporaryFolder {
-  std::filesystem::path path = std::filesystem::temp_directory_path() / "kronecker-npy-test";
+  std::filesystem::path path = std::filesystem::path(KRONECKER_SCRATCH_DIR) / "npy";
   TemporaryFolder() {
     std::filesystem::remove_all(path);
     std::filesystem::create_directories(path);
@@ -45,6 +45,7 @@ TEST_CASE("arrays of every type and shape survive a .npy file") {
   check_round_trip<std::int64_t>(path, {-1}, {});
   check_round_trip<std::uint8_t>(path, {0, 255}, {1, 2});
   check_round_trip<float>(path, {}, {0, 5});
+  check_round_trip<float>(path, {}, {5, 0});
   CHECK(std::distance(std::filesystem::directory_iterator(folder.path), {}) == 1);
 }
 
@@ -63,6 +64,21 @@ TEST_CASE("files that NumPy wrote are read") {
   const auto ids = read_npy<std::int64_t>(test_support::golden_path("emb_d8_p8_ids.npy"));
   CHECK(ids.shape == std::vector<std::size_t>{2, 7});
   CHECK(ids.values == std::vector<std::int64_t>{0, 1, 2, 8, 10, 21, 29, 63, 40, 2, 2, 26, 30, 22});
+}
+
+TEST_CASE("headers of every version and of more than 255 bytes are read") {
+  const TemporaryFolder folder;
+  const auto path = folder.path / "array.npy";
+  std::string header =
+      "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }" + std::string(300, ' ') + "\n";
+  const std::string size = {static_cast<char>(header.size() & 0xFF), static_cast<char>(header.size() >> 8)};
+  const std::string value("\0\0\x80\x3f", 4);
+  for (const std::string& preamble : {"\x93NUMPY\1" + std::string(1, '\0') + size,
+                                      "\x93NUMPY\2" + std::string(1, '\0') + size + std::string(2, '\0'),
+                                      "\x93NUMPY\3" + std::string(1, '\0') + size + std::string(2, '\0')}) {
+    std::ofstream(path, std::ios::binary) << preamble << header << value;
+    CHECK(read_npy<float>(path).values == std::vector<float>{1});
+  }
 }
 
 TEST_CASE("a damaged .npy file is refused with its path and what is wrong") {
@@ -94,11 +110,11 @@ TEST_CASE("a damaged .npy file is refused with its path and what is wrong") {
         "the .npy header's 'shape' has 'x, ' where a size is expected");
   CHECK(message(replaced("(2, ), }  ", "(9999999,)")) ==
         "the file ends before the array does: 8 bytes of data");
-  CHECK(message(replaced("(2, ), }                      ", "(4611686018427387904, 4, 4), }")) ==
+  CHECK(message(replaced("(2, ), }                      ", "(2, 9223372036854775808), }   ")) ==
         "the file ends before the array does: 8 bytes of data");
   CHECK(message_of<FileError>([&] {
           read_npy<float>(folder.path / "none.npy");
-        }).ends_with("cannot open the file"));
+        }).find("cannot open the file: No such file") != std::string::npos);
 }
 
 TEST_CASE("an array written in parts is the array") {
@@ -128,6 +144,10 @@ TEST_CASE("a shape that does not fit the values is refused before anything is wr
   CHECK(
       message_of<std::invalid_argument>([&] {
         write_npy<float>(folder.path / "array.npy", std::array{1.0f, 2.0f}, std::array<std::size_t, 2>{2, 3});
-      }) == "an array of shape (2, 3) has 6 values, not 2");
+      }) == "an array of shape (2, 3) does not have 2 values");
+  CHECK(message_of<std::invalid_argument>([&] {
+          write_npy<float>(folder.path / "array.npy", {},
+                           std::array<std::size_t, 2>{std::size_t{1} << 32, std::size_t{1} << 32});
+        }) == "an array of shape (4294967296, 4294967296) does not have 0 values");
   CHECK(std::filesystem::is_empty(folder.path));
 }

@@ -11,20 +11,20 @@ TEST_CASE("centring subtracts the mean of all cells from every cell") {
   const RowMajorMatrix<float> weight = RowMajorMatrix<float>::Random(7, 512);
   const auto centred = kronecker::detail::centred(LearnedProjection::from_torch(weight)).to_torch();
   const Eigen::MatrixXd expected = weight.cast<double>().colwise() - weight.cast<double>().rowwise().mean();
-  CHECK((centred.cast<double>() - expected).cwiseAbs().maxCoeff() <
+  CHECK((centred.cast<double>() - expected).cwiseAbs().maxCoeff<Eigen::PropagateNaN>() <
         6.1e-8);  // half a unit of a float below 2
-  CHECK(centred.cast<double>().rowwise().mean().cwiseAbs().maxCoeff() < 6.1e-8);
+  CHECK(centred.cast<double>().rowwise().mean().cwiseAbs().maxCoeff<Eigen::PropagateNaN>() < 6.1e-8);
 }
 
 TEST_CASE("a weight that is not a number is named by its place") {
   RowMajorMatrix<float> weight = RowMajorMatrix<float>::Zero(3, 8);
-  CHECK_NOTHROW(kronecker::detail::check_finite(LearnedProjection::from_torch(weight)));
+  CHECK_NOTHROW(kronecker::detail::check_finite(LearnedProjection::from_torch(weight), "weight"));
   weight(2, 5) = std::numeric_limits<float>::quiet_NaN();
   CHECK(message_of<std::invalid_argument>([&] {
-          kronecker::detail::check_finite(LearnedProjection::from_torch(weight));
-        }).starts_with("projection weight (2, 5) is "));
+          kronecker::detail::check_finite(LearnedProjection::from_torch(weight), "weight");
+        }).starts_with("weight (2, 5) is "));
   weight(2, 5) = -std::numeric_limits<float>::infinity();
   CHECK(message_of<std::invalid_argument>([&] {
-          kronecker::detail::check_finite(LearnedProjection::from_torch(weight));
-        }) == "projection weight (2, 5) is -inf: weights must be finite");
+          kronecker::detail::check_finite(LearnedProjection::from_torch(weight), "weight");
+        }) == "weight (2, 5) is -inf: weights must be finite");
 }

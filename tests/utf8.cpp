@@ -60,6 +60,7 @@ TEST_CASE("well-formed UTF-8 is told from the rest") {
 }
 
 TEST_CASE("every code point survives reading") {
+  int survivors = 0;
   for (char32_t c = 0; c <= 0x10FFFF; ++c) {
     if (c >= 0xD800 && c <= 0xDFFF) continue;
     std::string bytes;
@@ -75,6 +76,7 @@ TEST_CASE("every code point survives reading") {
                static_cast<char>(0x80 | (c >> 6 & 0x3F)), static_cast<char>(0x80 | (c & 0x3F))};
     }
     const auto read = kronecker::read_code_point(bytes + "tail");
-    if (read.value != c || read.length != bytes.size()) FAIL("code point " << static_cast<std::uint32_t>(c));
+    survivors += read.value == c && read.length == bytes.size() ? 1 : 0;
   }
+  CHECK(survivors == 0x110000 - 0x800);  // all but the surrogates
 }

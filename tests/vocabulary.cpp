@@ -24,6 +24,10 @@ TEST_CASE("bytes lead to the lowest id that has them") {
   CHECK_FALSE(vocabulary.find("\xff\xff"));
 }
 
+TEST_CASE("of many tokens with the same bytes the lowest id is found") {
+  CHECK(Vocabulary(std::vector<std::string>(1000, "same")).find("same") == 0);
+}
+
 TEST_CASE("a copy of a vocabulary outlives the original") {
   auto original = std::make_unique<Vocabulary>(std::vector<std::string>{"one", "two"});
   const Vocabulary copy = *original;

@@ -154,7 +154,7 @@ void print_times(const Embedding& embedding, const std::vector<TokenId>& ids) {
   if (copied != embedded) throw std::logic_error("the forward pass disagrees with the table");
 
   constexpr std::size_t pieces = 2000;
-  const auto seconds = benchmarks::time_side_by_side({{"table", copy_rows}, {"Kronecker", forward}}, pieces);
+  const auto seconds = benchmarks::time_side_by_side({copy_rows, forward}, pieces);
   const double nanoseconds_per_token = 1e9 / static_cast<double>(window);
   fmt::print(
       "\nTime per token, {} ids at a time, one thread: table lookup {:.0f} ns, Kronecker {:.0f} ns (x "
@@ -264,9 +264,11 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--word", options.words, "Word to look up neighbours of; may be repeated")
       ->type_name("WORD")
+      ->allow_extra_args(false)
       ->capture_default_str();
   app.add_option("--draw", options.drawn, "Word to draw the code of; may be repeated")
       ->type_name("WORD")
+      ->allow_extra_args(false)
       ->capture_default_str();
   app.add_option("--output", options.output, "Folder for embeddings.npy and codes.svg")
       ->type_name("FOLDER")

@@ -18,7 +18,7 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
   ~Progress() {
-    if (is_shown_) fmt::print(stderr, "\r{}: done      \n", what_);
+    if (is_shown_) fmt::print(stderr, "\n");
   }
 
   void update(std::size_t done) {

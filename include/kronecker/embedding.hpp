@@ -7,6 +7,7 @@
 #include <kronecker/kernels/gather_sum.hpp>
 #include <kronecker/projection.hpp>
 #include <kronecker/rows.hpp>
+#include <kronecker/shared_array.hpp>
 #include <kronecker/token_bytes.hpp>
 #include <kronecker/types.hpp>
 #include <kronecker/vocabulary.hpp>
@@ -20,7 +21,6 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 namespace kronecker {
 
@@ -44,10 +44,7 @@ class KroneckerEmbedding {
       : encoder_(std::move(encoder)),
         rows_(rows_for(encoder_, projection)),
         token_bytes_(vocabulary, encoder_),
-        scales_(static_cast<std::size_t>(encoder_.pos_dim()) + 1) {
-    for (int length = 0; length <= encoder_.pos_dim(); ++length)
-      scales_[static_cast<std::size_t>(length)] = encoder_.scale(length);
-  }
+        scales_(scales_of(encoder_)) {}
 
   TokenId vocab_size() const noexcept { return token_bytes_.size(); }      ///< Number of tokens, V.
   int d_model() const noexcept { return rows_.d_model(); }                 ///< Length of an embedding.
@@ -71,7 +68,7 @@ class KroneckerEmbedding {
   /// N * d_model floats. On an error nothing is written.
   void forward(std::span<const TokenId> ids, std::span<float> out) const {
     check_ids(ids);
-    if (out.size() != ids.size() * row_size())
+    if (out.size() / row_size() != ids.size() || out.size() % row_size() != 0)
       detail::fail<std::invalid_argument>("an output of ", out.size(), " floats does not fit ", ids.size(),
                                           " tokens of d_model ", d_model(), ": it takes ",
                                           ids.size() * row_size());
@@ -130,11 +127,19 @@ class KroneckerEmbedding {
       detail::fail<std::invalid_argument>("the projection's code_dim ", projection.code_dim(),
                                           " is not the encoder's ", encoder.code_dim(), " (",
                                           encoder.char_dim(), " x ", encoder.pos_dim(), ")");
-    detail::check_finite(projection);
+    detail::check_finite(projection, "projection weight");
     if (!encoder.options().z_normalize) return projection;
     LearnedProjection rows = detail::centred(projection);
-    detail::check_finite(rows);
+    detail::check_finite(rows, "after centring, projection weight");
     return rows;
+  }
+
+  static SharedArray<float> scales_of(const Encoder& encoder) {
+    return SharedArray<float>::make(static_cast<std::size_t>(encoder.pos_dim()) + 1,
+                                    [&](std::span<float> scales) {
+                                      for (std::size_t length = 0; length < scales.size(); ++length)
+                                        scales[length] = encoder.scale(static_cast<int>(length));
+                                    });
   }
 
   std::size_t row_size() const noexcept { return static_cast<std::size_t>(d_model()); }
@@ -168,7 +173,7 @@ class KroneckerEmbedding {
   Encoder encoder_;
   LearnedProjection rows_;  // centred if z-normalising
   TokenBytes token_bytes_;
-  std::vector<float> scales_;  // a_L for L = 0 .. pos_dim
+  SharedArray<float> scales_;  // a_L for L = 0 .. pos_dim
 };
 
 }  // namespace kronecker

@@ -69,14 +69,14 @@ class KroneckerEncoder {
       detail::fail<std::invalid_argument>("epsilon ", options.epsilon, " is not a finite number >= 0");
   }
 
-  int char_dim() const noexcept {
-    return CharDim == Eigen::Dynamic ? char_dim_ : CharDim;
-  }  ///< Size of the alphabet.
-  int pos_dim() const noexcept {
-    return PosDim == Eigen::Dynamic ? pos_dim_ : PosDim;
-  }                                                                 ///< Bytes kept of a token.
-  int code_dim() const noexcept { return char_dim() * pos_dim(); }  ///< Size of a code, D.
-  CodeOptions options() const noexcept { return options_; }         ///< How codes are normalised.
+  /// Size of the alphabet.
+  int char_dim() const noexcept { return CharDim == Eigen::Dynamic ? char_dim_ : CharDim; }
+  /// Bytes kept of a token.
+  int pos_dim() const noexcept { return PosDim == Eigen::Dynamic ? pos_dim_ : PosDim; }
+  /// Size of a code, D = char_dim * pos_dim.
+  int code_dim() const noexcept { return char_dim() * pos_dim(); }
+  /// How codes are normalised.
+  CodeOptions options() const noexcept { return options_; }
 
   /// The bytes of `token` that are encoded: utf8_safe_prefix(token, pos_dim).
   std::string_view truncate(std::string_view token) const noexcept {

@@ -14,7 +14,7 @@
 namespace kronecker::detail {
 
 /// Natural logarithm of a normal positive number, to about 1e-14: a continued fraction of the inverse
-/// hyperbolic tangent, ln m = 2 atanh((m - 1) / (m + 1)), with m in [0.7, 1.5) after splitting off a power
+/// hyperbolic tangent, ln m = 2 atanh((m - 1) / (m + 1)), with m in (0.75, 1.5] after splitting off a power
 /// of 2.
 inline double portable_log(double x) noexcept {
   constexpr double log2_of_e = 1.4426950408889634;

@@ -17,18 +17,20 @@
 #include <algorithm>
 #include <cstddef>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace kronecker::detail {
 
-/// Throws std::invalid_argument if a weight is NaN or infinite, naming it as an entry of W.
-inline void check_finite(const LearnedProjection& projection) {
+/// Throws std::invalid_argument if a weight is NaN or infinite, naming it as an entry of W. `what` begins the
+/// message.
+inline void check_finite(const LearnedProjection& projection, std::string_view what) {
   const auto weights = projection.rows().span();
   const auto bad = std::find_if_not(weights.begin(), weights.end(), is_finite);
   if (bad == weights.end()) return;
   const auto at = static_cast<std::size_t>(bad - weights.begin());
   const auto d_model = static_cast<std::size_t>(projection.d_model());
-  fail<std::invalid_argument>("projection weight (", at % d_model, ", ", at / d_model, ") is ", *bad,
+  fail<std::invalid_argument>(what, " (", at % d_model, ", ", at / d_model, ") is ", *bad,
                               ": weights must be finite");
 }
 

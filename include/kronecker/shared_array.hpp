@@ -19,6 +19,8 @@ class SharedArray {
 
  public:
   SharedArray() = default;
+  SharedArray(const SharedArray&) = default;  // moving copies too: no array is left without its values
+  SharedArray& operator=(const SharedArray&) = default;
 
   /// An array of `size` values, uninitialised until `fill(std::span<T>)` has written every one of them.
   template <class Fill>

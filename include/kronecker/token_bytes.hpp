@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string_view>
 
@@ -27,6 +28,8 @@ class TokenBytes {
       : pos_dim_(encoder.pos_dim()) {
     const auto vocab_size = static_cast<std::size_t>(vocabulary.size());
     const auto pos_dim = static_cast<std::size_t>(pos_dim_);
+    if (vocab_size > std::numeric_limits<std::size_t>::max() / pos_dim)
+      detail::fail<std::invalid_argument>("the bytes of ", vocab_size, " tokens do not fit into memory");
     for (TokenId id = 0; id < vocabulary.size(); ++id) {
       detail::check_alphabet(encoder.truncate(vocabulary.bytes(id)), encoder.char_dim(), "token id ", id);
       if (vocabulary.bytes(id).size() > pos_dim) ++truncated_;

@@ -5,16 +5,21 @@
 #include <kronecker/error.hpp>
 #include <kronecker/files/replace_file.hpp>
 
+#include <algorithm>
 #include <bit>
+#include <cerrno>
 #include <charconv>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <limits>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <type_traits>
 #include <vector>
 
@@ -32,7 +37,7 @@ namespace detail {
 /// NumPy's name for T on this machine, in quotes: '<f4', '|u1', ...
 template <class T>
 std::string npy_type() {
-  static_assert(std::integral<T> || std::floating_point<T>);
+  static_assert((std::integral<T> || std::floating_point<T>)&&!std::same_as<T, bool> && sizeof(T) <= 8);
   const char order = sizeof(T) == 1 ? '|' : std::endian::native == std::endian::little ? '<' : '>';
   const char kind = std::floating_point<T> ? 'f' : std::is_signed_v<T> ? 'i' : 'u';
   return {'\'', order, kind, static_cast<char>('0' + sizeof(T)), '\''};
@@ -67,9 +72,14 @@ inline std::vector<std::size_t> npy_shape(const std::string& path, std::string_v
   return shape;
 }
 
-inline std::size_t npy_count(std::span<const std::size_t> shape) {
+/// Product of the sizes, or nothing if it is over `limit`.
+inline std::optional<std::size_t> npy_count(std::span<const std::size_t> shape, std::size_t limit) {
+  if (std::find(shape.begin(), shape.end(), std::size_t{0}) != shape.end()) return 0;
   std::size_t count = 1;
-  for (const std::size_t size : shape) count *= size;
+  for (const std::size_t size : shape) {
+    if (count > limit / size) return std::nullopt;
+    count *= size;
+  }
   return count;
 }
 
@@ -103,13 +113,16 @@ std::string npy_preamble(std::span<const std::size_t> shape) {
 template <class T, class NextPart>
 void write_npy_in_parts(const std::filesystem::path& path, std::span<const std::size_t> shape,
                         NextPart&& next_part) {
-  const std::size_t count = detail::npy_count(shape);
+  constexpr std::size_t most = std::numeric_limits<std::size_t>::max() / sizeof(T);
+  const std::optional<std::size_t> count = detail::npy_count(shape, most);
+  if (!count)
+    detail::fail<std::invalid_argument>("an array of shape ", detail::npy_tuple(shape), " is too large");
   replace_file(path, [&](std::ostream& file) {
     file << detail::npy_preamble<T>(shape);
-    for (std::size_t written = 0; written < count && file;) {
+    for (std::size_t written = 0; written < *count && file;) {
       const std::span<const T> part = next_part();
-      if (part.empty() || part.size() > count - written)
-        detail::fail<std::invalid_argument>("an array of shape ", detail::npy_tuple(shape), " has ", count,
+      if (part.empty() || part.size() > *count - written)
+        detail::fail<std::invalid_argument>("an array of shape ", detail::npy_tuple(shape), " has ", *count,
                                             " values, not ", written + part.size());
       file.write(reinterpret_cast<const char*>(part.data()), static_cast<std::streamsize>(part.size_bytes()));
       written += part.size();
@@ -121,9 +134,10 @@ void write_npy_in_parts(const std::filesystem::path& path, std::span<const std::
 template <class T>
 void write_npy(const std::filesystem::path& path, std::span<const T> values,
                std::span<const std::size_t> shape) {
-  if (detail::npy_count(shape) != values.size())
-    detail::fail<std::invalid_argument>("an array of shape ", detail::npy_tuple(shape), " has ",
-                                        detail::npy_count(shape), " values, not ", values.size());
+  const std::optional<std::size_t> count = detail::npy_count(shape, values.size());
+  if (count != values.size())
+    detail::fail<std::invalid_argument>("an array of shape ", detail::npy_tuple(shape), " does not have ",
+                                        values.size(), " values");
   write_npy_in_parts<T>(path, shape, [&] { return values; });
 }
 
@@ -133,7 +147,8 @@ template <class T>
 NpyArray<T> read_npy(const std::filesystem::path& path) {
   const std::string name = path.string();
   std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file) detail::fail<FileError>(name, ": cannot open the file");
+  if (!file)
+    detail::fail<FileError>(name, ": cannot open the file: ", std::generic_category().message(errno));
   const auto file_size = static_cast<std::uint64_t>(file.tellg());
   file.seekg(0);
 
@@ -165,16 +180,14 @@ NpyArray<T> read_npy(const std::filesystem::path& path) {
 
   NpyArray<T> array{detail::npy_shape(name, detail::npy_value(name, header, "'shape'")), {}};
   const std::uint64_t data_size = file_size - header_begin - header_size;
-  std::uint64_t count = 1;
-  for (const std::size_t size : array.shape) {
-    if (size != 0 && count > data_size / sizeof(T) / size)
-      detail::fail<FileError>(name, ": the file ends before the array does: ", data_size, " bytes of data");
-    count *= size;
-  }
-  array.values.resize(static_cast<std::size_t>(count));
-  file.read(reinterpret_cast<char*>(array.values.data()), static_cast<std::streamsize>(count * sizeof(T)));
+  const std::optional<std::size_t> count =
+      detail::npy_count(array.shape, static_cast<std::size_t>(data_size / sizeof(T)));
+  if (!count)
+    detail::fail<FileError>(name, ": the file ends before the array does: ", data_size, " bytes of data");
+  array.values.resize(*count);
+  file.read(reinterpret_cast<char*>(array.values.data()), static_cast<std::streamsize>(*count * sizeof(T)));
   if (!file)
-    detail::fail<FileError>(name, ": cannot read ", count * sizeof(T), " bytes at offset ",
+    detail::fail<FileError>(name, ": cannot read ", *count * sizeof(T), " bytes at offset ",
                             header_begin + header_size);
   return array;
 }

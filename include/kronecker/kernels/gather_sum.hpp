@@ -6,8 +6,7 @@
 ///
 /// The sum is taken in byte order and the multiplication comes last. There is nothing in it that a compiler
 /// could fuse or reorder, so the result has the same bits on every instruction set, vector width and
-/// optimisation level. Kernels have internal linkage: of two copies of an inline function, compiled for
-/// different instruction sets, the linker would keep either one.
+/// optimisation level. Nothing outside this folder knows how the sum is taken.
 
 #include <cstddef>
 #include <cstdint>
@@ -29,7 +28,7 @@ struct Token {
   float scale;                ///< a_L.
 };
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(KRONECKER_NO_VECTOR_EXTENSIONS)
 /// Four floats that are added and multiplied at once.
 using FloatVector [[gnu::vector_size(16)]] = float;
 
