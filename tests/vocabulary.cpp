@@ -44,6 +44,17 @@ TEST_CASE("an id that does not exist is named with the size") {
         "token id 2 is outside the vocabulary of 2 tokens");
 }
 
+TEST_CASE("special tokens are told from the rest") {
+  const Vocabulary vocabulary({"<s>", "a", "</s>"}, {2, 0});
+  CHECK(vocabulary.is_special(0));
+  CHECK_FALSE(vocabulary.is_special(1));
+  CHECK(vocabulary.is_special(2));
+  CHECK_FALSE(Vocabulary({"<s>"}).is_special(0));
+  CHECK_THROWS_AS(vocabulary.is_special(3), std::out_of_range);
+  CHECK(message_of<std::out_of_range>([] { Vocabulary({"a"}, {1}); }) ==
+        "token id 1 is outside the vocabulary of 1 tokens");
+}
+
 TEST_CASE("a vocabulary without tokens is refused") {
   CHECK(message_of<std::invalid_argument>([] { Vocabulary(std::vector<std::string>{}); }) ==
         "a vocabulary needs at least one token");

@@ -1,6 +1,7 @@
 #pragma once
 
-/// A vocabulary as the embedding sees it: for each token id, the bytes that the token stands for.
+/// A vocabulary as the embedding sees it: for each token id, the bytes that the token stands for, and whether
+/// it is a special token.
 
 #include <kronecker/error.hpp>
 #include <kronecker/types.hpp>
@@ -12,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace kronecker {
@@ -21,9 +23,11 @@ namespace kronecker {
 /// Bytes are any bytes, not necessarily text; a token may be empty, and two tokens may have the same bytes.
 class Vocabulary {
  public:
-  /// The vocabulary in which token i has the bytes `token_bytes[i]`. Throws std::invalid_argument if there is
-  /// no token, or more than a TokenId can count. O(V log V).
-  explicit Vocabulary(std::vector<std::string> token_bytes) {
+  /// The vocabulary in which token i has the bytes `token_bytes[i]`; the tokens `special_ids`, in any order,
+  /// are special. Throws std::invalid_argument if there is no token, or more than a TokenId can count,
+  /// std::out_of_range if a special id is none of the vocabulary. O(V log V).
+  explicit Vocabulary(std::vector<std::string> token_bytes, std::vector<TokenId> special_ids = {})
+      : special_ids_(std::move(special_ids)) {
     constexpr auto most = static_cast<std::size_t>(std::numeric_limits<TokenId>::max());
     if (token_bytes.empty()) detail::fail<std::invalid_argument>("a vocabulary needs at least one token");
     if (token_bytes.size() > most)
@@ -39,6 +43,8 @@ class Vocabulary {
       ends_.push_back(bytes_.size());
     }
     sort_ids();
+    std::sort(special_ids_.begin(), special_ids_.end());
+    for (const TokenId id : special_ids_) check_id(id);
   }
 
   /// Number of tokens, V.
@@ -47,9 +53,15 @@ class Vocabulary {
   /// The bytes of token `id`, valid as long as the vocabulary. Throws std::out_of_range if there is no such
   /// id.
   std::string_view bytes(TokenId id) const {
-    if (id < 0 || id >= size())
-      detail::fail<std::out_of_range>("token id ", id, " is outside the vocabulary of ", size(), " tokens");
+    check_id(id);
     return bytes_of(id);
+  }
+
+  /// Whether token `id` is special: one that its tokenizer inserts or reserves (begin of text, padding)
+  /// rather than finds in a text. Throws std::out_of_range if there is no such id. O(log of their number).
+  bool is_special(TokenId id) const {
+    check_id(id);
+    return std::binary_search(special_ids_.begin(), special_ids_.end(), id);
   }
 
   /// The lowest id whose token has exactly these bytes, if there is one. O(log V) comparisons.
@@ -62,6 +74,11 @@ class Vocabulary {
   }
 
  private:
+  void check_id(TokenId id) const {
+    if (id < 0 || id >= size())
+      detail::fail<std::out_of_range>("token id ", id, " is outside the vocabulary of ", size(), " tokens");
+  }
+
   std::string_view bytes_of(TokenId id) const noexcept {
     const auto i = static_cast<std::size_t>(id);
     const std::size_t begin = i == 0 ? 0 : ends_[i - 1];
@@ -80,6 +97,7 @@ class Vocabulary {
   std::string bytes_;                  // of all tokens, one after the other
   std::vector<std::size_t> ends_;      // where each token's bytes end
   std::vector<TokenId> ids_by_bytes_;  // sorted by bytes, then id
+  std::vector<TokenId> special_ids_;   // sorted
 };
 
 }  // namespace kronecker
