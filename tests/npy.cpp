@@ -1,4 +1,5 @@
 #include "golden.hpp"
+#include "scratch.hpp"
 
 #include <kronecker/files/npy.hpp>
 
@@ -7,23 +8,10 @@
 using kronecker::FileError;
 using kronecker::read_npy;
 using kronecker::write_npy;
+using test_support::content_of;
+using test_support::ScratchFolder;
 
 namespace {
-
-/// A folder that is there for one test.
-struct TemporaryFolder {
-  std::filesystem::path path = std::filesystem::path(KRONECKER_SCRATCH_DIR) / "npy";
-  TemporaryFolder() {
-    std::filesystem::remove_all(path);
-    std::filesystem::create_directories(path);
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path); }
-};
-
-std::string content_of(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
 
 template <class T>
 void check_round_trip(const std::filesystem::path& path, const std::vector<T>& values,
@@ -37,8 +25,8 @@ void check_round_trip(const std::filesystem::path& path, const std::vector<T>& v
 }  // namespace
 
 TEST_CASE("arrays of every type and shape survive a .npy file") {
-  const TemporaryFolder folder;
-  const auto path = folder.path / "array.npy";
+  const ScratchFolder folder("npy");
+  const auto path = folder / "array.npy";
   check_round_trip<float>(path, {1.5f, -0.0f, 3e38f, 1e-45f, 0, 7}, {2, 3});
   check_round_trip<double>(path, {0.1, 0.2}, {2});
   check_round_trip<std::int32_t>(path, {-1, 2, 2147483647}, {3, 1, 1});
@@ -46,12 +34,12 @@ TEST_CASE("arrays of every type and shape survive a .npy file") {
   check_round_trip<std::uint8_t>(path, {0, 255}, {1, 2});
   check_round_trip<float>(path, {}, {0, 5});
   check_round_trip<float>(path, {}, {5, 0});
-  CHECK(std::distance(std::filesystem::directory_iterator(folder.path), {}) == 1);
+  CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
 }
 
 TEST_CASE("a .npy file has NumPy's layout") {
-  const TemporaryFolder folder;
-  const auto path = folder.path / "array.npy";
+  const ScratchFolder folder("npy");
+  const auto path = folder / "array.npy";
   write_npy<float>(path, std::array{1.0f, 2.0f}, std::array<std::size_t, 1>{2});
   const std::string content = content_of(path);
   REQUIRE(content.size() == 128 + 2 * sizeof(float));
@@ -67,8 +55,8 @@ TEST_CASE("files that NumPy wrote are read") {
 }
 
 TEST_CASE("headers of every version and of more than 255 bytes are read") {
-  const TemporaryFolder folder;
-  const auto path = folder.path / "array.npy";
+  const ScratchFolder folder("npy");
+  const auto path = folder / "array.npy";
   std::string header =
       "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }" + std::string(300, ' ') + "\n";
   const std::string size = {static_cast<char>(header.size() & 0xFF), static_cast<char>(header.size() >> 8)};
@@ -82,8 +70,8 @@ TEST_CASE("headers of every version and of more than 255 bytes are read") {
 }
 
 TEST_CASE("a damaged .npy file is refused with its path and what is wrong") {
-  const TemporaryFolder folder;
-  const auto path = folder.path / "array.npy";
+  const ScratchFolder folder("npy");
+  const auto path = folder / "array.npy";
   write_npy<float>(path, std::array{1.0f, 2.0f}, std::array<std::size_t, 1>{2});
   const std::string good = content_of(path);
   const auto message = [&](const std::string& content) {
@@ -113,13 +101,13 @@ TEST_CASE("a damaged .npy file is refused with its path and what is wrong") {
   CHECK(message(replaced("(2, ), }                      ", "(2, 9223372036854775808), }   ")) ==
         "the file ends before the array does: 8 bytes of data");
   CHECK(message_of<FileError>([&] {
-          read_npy<float>(folder.path / "none.npy");
+          read_npy<float>(folder / "none.npy");
         }).find("cannot open the file: No such file") != std::string::npos);
 }
 
 TEST_CASE("an array written in parts is the array") {
-  const TemporaryFolder folder;
-  const auto path = folder.path / "array.npy";
+  const ScratchFolder folder("npy");
+  const auto path = folder / "array.npy";
   const std::vector<float> values = {1, 2, 3, 4, 5, 6};
   const std::array<std::size_t, 2> shape = {3, 2};
   std::size_t at = 0;
@@ -140,14 +128,13 @@ TEST_CASE("an array written in parts is the array") {
 }
 
 TEST_CASE("a shape that does not fit the values is refused before anything is written") {
-  const TemporaryFolder folder;
-  CHECK(
-      message_of<std::invalid_argument>([&] {
-        write_npy<float>(folder.path / "array.npy", std::array{1.0f, 2.0f}, std::array<std::size_t, 2>{2, 3});
-      }) == "an array of shape (2, 3) does not have 2 values");
+  const ScratchFolder folder("npy");
   CHECK(message_of<std::invalid_argument>([&] {
-          write_npy<float>(folder.path / "array.npy", {},
+          write_npy<float>(folder / "array.npy", std::array{1.0f, 2.0f}, std::array<std::size_t, 2>{2, 3});
+        }) == "an array of shape (2, 3) does not have 2 values");
+  CHECK(message_of<std::invalid_argument>([&] {
+          write_npy<float>(folder / "array.npy", {},
                            std::array<std::size_t, 2>{std::size_t{1} << 32, std::size_t{1} << 32});
         }) == "an array of shape (4294967296, 4294967296) does not have 0 values");
-  CHECK(std::filesystem::is_empty(folder.path));
+  CHECK(std::filesystem::is_empty(folder.path()));
 }

@@ -1,22 +1,13 @@
 #include "catch.hpp"
+#include "scratch.hpp"
 
 #include <kronecker/files/replace_file.hpp>
 
-#include <iterator>
-
-namespace {
-
-std::string content_of(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-}  // namespace
+using test_support::content_of;
+using test_support::ScratchFolder;
 
 TEST_CASE("a failed write leaves the old file as it was and nothing beside it") {
-  const auto folder = std::filesystem::path(KRONECKER_SCRATCH_DIR) / "replace_file";
-  std::filesystem::remove_all(folder);
-  std::filesystem::create_directories(folder);
+  const ScratchFolder folder("replace_file");
   const auto path = folder / "file";
   kronecker::replace_file(path, [](std::ostream& file) { file << "old"; });
   CHECK(content_of(path) == "old");
@@ -31,18 +22,15 @@ TEST_CASE("a failed write leaves the old file as it was and nothing beside it") 
       kronecker::replace_file(path, [](std::ostream&) { throw std::runtime_error("changed my mind"); }),
       std::runtime_error);
   CHECK(content_of(path) == "old");
-  CHECK(std::distance(std::filesystem::directory_iterator(folder), {}) == 1);
+  CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
 
   kronecker::replace_file(path, [](std::ostream& file) { file << "new"; });
   CHECK(content_of(path) == "new");
-  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("a link stays a link, permissions stay, and what is in the way is not removed") {
   namespace fs = std::filesystem;
-  const auto folder = fs::path(KRONECKER_SCRATCH_DIR) / "replace_file_link";
-  fs::remove_all(folder);
-  fs::create_directories(folder);
+  const ScratchFolder folder("replace_file");
   std::ofstream(folder / "file") << "old";
   fs::permissions(folder / "file", fs::perms::owner_read | fs::perms::owner_write);
   fs::create_symlink("file", folder / "link");
@@ -54,7 +42,6 @@ TEST_CASE("a link stays a link, permissions stay, and what is in the way is not 
   fs::create_directory(folder / "file.partial");
   CHECK_THROWS_AS(kronecker::replace_file(folder / "file", [](std::ostream&) {}), kronecker::FileError);
   CHECK(fs::is_directory(folder / "file.partial"));
-  fs::remove_all(folder);
 }
 
 TEST_CASE("a folder that does not exist is named") {

@@ -46,6 +46,17 @@ class KroneckerEmbedding {
         token_bytes_(vocabulary, encoder_),
         scales_(scales_of(encoder_)) {}
 
+  /// An embedding from its parts, which it shares: `rows` as `projection()` gives them, centred already if
+  /// z-normalising, and not looked at; `token_bytes` within the encoder's alphabet. For files that were
+  /// written by an embedding. Throws std::invalid_argument if the sizes do not fit each other.
+  static KroneckerEmbedding from_parts(Encoder encoder, TokenBytes token_bytes, LearnedProjection rows) {
+    check_code_dim(encoder, rows);
+    if (token_bytes.pos_dim() != encoder.pos_dim())
+      detail::fail<std::invalid_argument>("token bytes of pos_dim ", token_bytes.pos_dim(),
+                                          " do not fit the encoder's ", encoder.pos_dim());
+    return KroneckerEmbedding(std::move(encoder), std::move(token_bytes), std::move(rows));
+  }
+
   TokenId vocab_size() const noexcept { return token_bytes_.size(); }      ///< Number of tokens, V.
   int d_model() const noexcept { return rows_.d_model(); }                 ///< Length of an embedding.
   const Encoder& encoder() const noexcept { return encoder_; }             ///< Decides the codes.
@@ -122,11 +133,21 @@ class KroneckerEmbedding {
   std::size_t token_bytes_memory() const noexcept { return token_bytes_.memory(); }
 
  private:
-  static LearnedProjection rows_for(const Encoder& encoder, const LearnedProjection& projection) {
+  KroneckerEmbedding(Encoder encoder, TokenBytes token_bytes, LearnedProjection rows)
+      : encoder_(std::move(encoder)),
+        rows_(std::move(rows)),
+        token_bytes_(std::move(token_bytes)),
+        scales_(scales_of(encoder_)) {}
+
+  static void check_code_dim(const Encoder& encoder, const LearnedProjection& projection) {
     if (projection.code_dim() != encoder.code_dim())
       detail::fail<std::invalid_argument>("the projection's code_dim ", projection.code_dim(),
                                           " is not the encoder's ", encoder.code_dim(), " (",
                                           encoder.char_dim(), " x ", encoder.pos_dim(), ")");
+  }
+
+  static LearnedProjection rows_for(const Encoder& encoder, const LearnedProjection& projection) {
+    check_code_dim(encoder, projection);
     detail::check_finite(projection, "projection weight");
     if (!encoder.options().z_normalize) return projection;
     LearnedProjection rows = detail::centred(projection);

@@ -69,6 +69,12 @@ class KroneckerEncoder {
       detail::fail<std::invalid_argument>("epsilon ", options.epsilon, " is not a finite number >= 0");
   }
 
+  /// Whether an encoder of this type can have these sizes: the template arguments fix neither to another.
+  static constexpr bool has_sizes(int char_dim, int pos_dim) noexcept {
+    return (CharDim == Eigen::Dynamic || CharDim == char_dim) &&
+           (PosDim == Eigen::Dynamic || PosDim == pos_dim);
+  }
+
   /// Size of the alphabet.
   int char_dim() const noexcept { return CharDim == Eigen::Dynamic ? char_dim_ : CharDim; }
   /// Bytes kept of a token.

@@ -66,6 +66,17 @@ class LearnedProjection {
                              SharedArray<float>::make(cells * columns, std::forward<Fill>(fill)));
   }
 
+  /// The projection whose weights are `rows`, (code_dim, d_model), which it shares. Throws
+  /// std::invalid_argument if a size is not positive or `rows` is of another size.
+  static LearnedProjection from_rows(int d_model, int code_dim, SharedArray<float> rows) {
+    if (d_model < 1 || code_dim < 1 ||
+        rows.size() / static_cast<std::size_t>(d_model) != static_cast<std::size_t>(code_dim) ||
+        rows.size() % static_cast<std::size_t>(d_model) != 0)
+      detail::fail<std::invalid_argument>(rows.size(), " weights are no projection of ", d_model, " x ",
+                                          code_dim);
+    return LearnedProjection(d_model, code_dim, std::move(rows));
+  }
+
   /// W, (d_model, D), in PyTorch's layout: from_torch(W).to_torch() is W bit for bit.
   RowMajorMatrix<float> to_torch() const {
     RowMajorMatrix<float> weight(d_model_, code_dim_);

@@ -12,17 +12,22 @@
 
 namespace kronecker {
 
-/// An immutable array that its copies share. Starts on a cache line.
+/// An immutable array that its copies share.
 template <class T>
 class SharedArray {
   static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
 
  public:
   SharedArray() = default;
-  SharedArray(const SharedArray&) = default;  // moving copies too: no array is left without its values
-  SharedArray& operator=(const SharedArray&) = default;
+  /// Shares the values. Moving does so too, so that no array is left without them.
+  SharedArray(const SharedArray&) = default;
+  SharedArray& operator=(const SharedArray&) = default;  ///< Shares the values.
+
+  /// `size` values that live in something else, a mapped file for example, which `values` keeps alive.
+  SharedArray(std::shared_ptr<const T> values, std::size_t size) : values_(std::move(values)), size_(size) {}
 
   /// An array of `size` values, uninitialised until `fill(std::span<T>)` has written every one of them.
+  /// Starts on a cache line.
   template <class Fill>
   static SharedArray make(std::size_t size, Fill&& fill) {
     SharedArray array;

@@ -14,6 +14,7 @@
 #include <limits>
 #include <span>
 #include <string_view>
+#include <utility>
 
 namespace kronecker {
 
@@ -47,6 +48,21 @@ class TokenBytes {
                     bytes.begin() + static_cast<std::ptrdiff_t>(i * pos_dim));
       }
     });
+  }
+
+  /// The same from its two arrays, (V, pos_dim) and (V), as a file holds them. Throws std::invalid_argument
+  /// if their sizes do not fit each other, or if a length is more than pos_dim. O(V).
+  TokenBytes(SharedArray<std::uint8_t> bytes, SharedArray<std::uint8_t> lengths, int pos_dim,
+             TokenId truncated)
+      : pos_dim_(pos_dim), truncated_(truncated), bytes_(std::move(bytes)), lengths_(std::move(lengths)) {
+    const auto width = static_cast<std::size_t>(pos_dim);
+    if (bytes_.size() / width != lengths_.size() || bytes_.size() % width != 0)
+      detail::fail<std::invalid_argument>(bytes_.size(), " token bytes do not fit ", lengths_.size(),
+                                          " lengths at pos_dim ", pos_dim);
+    for (std::size_t id = 0; id < lengths_.size(); ++id)
+      if (lengths_[id] > width)
+        detail::fail<std::invalid_argument>("token id ", id, " has a length of ", lengths_[id],
+                                            " over pos_dim ", pos_dim);
   }
 
   TokenId size() const noexcept { return static_cast<TokenId>(lengths_.size()); }  ///< Number of tokens, V.

@@ -1,0 +1,130 @@
+#pragma once
+
+/// Weights from and to the checkpoints of PyTorch models, as safetensors: a projection that was trained
+/// there, and the ordinary table for engines that want one.
+
+#include <kronecker/embedding.hpp>
+#include <kronecker/error.hpp>
+#include <kronecker/files/safetensors.hpp>
+#include <kronecker/projection.hpp>
+#include <kronecker/types.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <filesystem>
+#include <fstream>
+#include <numeric>
+#include <ostream>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kronecker {
+
+/// A matrix of a checkpoint as float32. `name` is its tensor's full name, or a suffix after a dot that is
+/// unique: "projection.weight" finds "transformer.wte.projection.weight". `path` is a safetensors file, or
+/// the `model.safetensors.index.json` of a checkpoint in several. The tensor is F32, F16 or BF16. Throws
+/// FileError if there is no such matrix, or several.
+RowMajorMatrix<float> read_matrix(const std::filesystem::path& path, std::string_view name);
+
+/// The weight of a projection, (d_model, D), that PyTorch trained: `read_matrix` of its name.
+inline LearnedProjection import_projection(const std::filesystem::path& path,
+                                           std::string_view name = "projection.weight") {
+  return LearnedProjection::from_torch(read_matrix(path, name));
+}
+
+/// Writes the ordinary table of an embedding, (V, d_model), as the tensor `name` of a safetensors file, so
+/// that an engine can run it unmodified: "model.embed_tokens.weight" or "transformer.wte.weight". `Scalar` is
+/// float, Eigen::half or Eigen::bfloat16. The table is never held in memory as a whole. Throws FileError if
+/// the file cannot be written; an old one then stays as it was.
+template <class Scalar = float, class Encoder, class Rows>
+void export_table(const std::filesystem::path& path, const KroneckerEmbedding<Encoder, Rows>& embedding,
+                  const std::string& name) {
+  const auto write = [&](std::ostream& file) {
+    constexpr TokenId block = 1024;
+    std::vector<TokenId> ids;
+    for (TokenId first = 0; first < embedding.vocab_size() && file; first += block) {
+      ids.resize(static_cast<std::size_t>(std::min(block, embedding.vocab_size() - first)));
+      std::iota(ids.begin(), ids.end(), first);
+      const RowMajorMatrix<Scalar> rows = embedding.forward(ids).template cast<Scalar>();
+      file.write(reinterpret_cast<const char*>(rows.data()),
+                 static_cast<std::streamsize>(static_cast<std::size_t>(rows.size()) * sizeof(Scalar)));
+    }
+  };
+  write_safetensors(
+      path,
+      {{name,
+        std::string(detail::tensor_type_name<Scalar>()),
+        {static_cast<std::size_t>(embedding.vocab_size()), static_cast<std::size_t>(embedding.d_model())},
+        write}});
+}
+
+namespace detail {
+
+/// The one name that is `wanted` or ends in "." + wanted.
+inline std::string unique_name(const std::string& path, const std::vector<std::string>& names,
+                               std::string_view wanted) {
+  if (std::find(names.begin(), names.end(), wanted) != names.end()) return std::string(wanted);
+  std::string suffix = ".";
+  suffix += wanted;
+  std::vector<std::string> matches;
+  std::copy_if(names.begin(), names.end(), std::back_inserter(matches),
+               [&](const std::string& name) { return name.ends_with(suffix); });
+  if (matches.empty())
+    fail<FileError>(path, ": none of the ", names.size(), " tensors is named '", wanted, "'");
+  if (matches.size() > 1)
+    fail<FileError>(path, ": '", wanted, "' could be '", matches[0], "' or '", matches[1],
+                    "': give the full name");
+  return matches.front();
+}
+
+template <class Stored>
+RowMajorMatrix<float> matrix_of(const SafetensorsFile& file, const TensorInfo& tensor) {
+  const auto rows = static_cast<Eigen::Index>(tensor.shape[0]);
+  const auto columns = static_cast<Eigen::Index>(tensor.shape[1]);
+  const SharedArray<Stored> values = file.values<Stored>(tensor);
+  return Eigen::Map<const RowMajorMatrix<Stored>>(values.data(), rows, columns).template cast<float>();
+}
+
+/// The file that holds the tensor, and its full name: the checkpoint itself, or the one its index names.
+inline std::pair<std::filesystem::path, std::string> locate_tensor(const std::filesystem::path& path,
+                                                                   std::string_view name) {
+  std::vector<std::string> names;
+  if (path.extension() != ".json") {
+    const SafetensorsFile file(path);
+    for (const TensorInfo& tensor : file.tensors()) names.push_back(tensor.name);
+    return {path, unique_name(path.string(), names, name)};
+  }
+  const auto index = nlohmann::json::parse(MappedFile(path).text(), nullptr, /*allow_exceptions=*/false);
+  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object())
+    fail<FileError>(path.string(), ": not the index of a checkpoint: it has no object 'weight_map'");
+  const auto& files = index["weight_map"];
+  for (const auto& entry : files.items()) names.push_back(entry.key());
+  const std::string found = unique_name(path.string(), names, name);
+  if (!files[found].is_string())
+    fail<FileError>(path.string(), ": 'weight_map' names no file for '", found, "'");
+  return {path.parent_path() / files[found].get<std::string>(), found};
+}
+
+}  // namespace detail
+
+inline RowMajorMatrix<float> read_matrix(const std::filesystem::path& path, std::string_view name) {
+  const auto [shard, full_name] = detail::locate_tensor(path, name);
+  const SafetensorsFile file(shard);
+  const TensorInfo* tensor = file.find(full_name);
+  if (tensor == nullptr)
+    detail::fail<FileError>(file.path(), ": the tensor '", full_name, "' is not in this file");
+  if (tensor->shape.size() != 2)
+    detail::fail<FileError>(file.path(), ": tensor '", full_name, "' has ", tensor->shape.size(),
+                            " dimensions, not 2");
+  if (tensor->type == "F32") return detail::matrix_of<float>(file, *tensor);
+  if (tensor->type == "F16") return detail::matrix_of<Eigen::half>(file, *tensor);
+  if (tensor->type == "BF16") return detail::matrix_of<Eigen::bfloat16>(file, *tensor);
+  detail::fail<FileError>(file.path(), ": tensor '", full_name, "' is of type ", tensor->type,
+                          "; F32, F16 and BF16 are supported");
+}
+
+}  // namespace kronecker

@@ -1,0 +1,278 @@
+#pragma once
+
+/// The safetensors format: a header in JSON that names tensors, then their values without gaps. Files are
+/// mapped, and a tensor is read in place.
+
+#include <kronecker/error.hpp>
+#include <kronecker/files/mapped_file.hpp>
+#include <kronecker/files/replace_file.hpp>
+#include <kronecker/shared_array.hpp>
+#include <kronecker/types.hpp>
+#include <kronecker/utf8.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <limits>
+#include <map>
+#include <ostream>
+#include <set>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace kronecker {
+
+/// A tensor of a safetensors file.
+struct TensorInfo {
+  std::string name;                ///< Unique in its file.
+  std::string type;                ///< The format's name for it: "F32", "BF16", "U8", ...
+  std::vector<std::size_t> shape;  ///< One size for each dimension; none for a single value.
+  std::size_t offset = 0;          ///< Where its values start in the file, in bytes.
+  std::size_t count = 0;           ///< Number of values: the product of the sizes.
+};
+
+/// A tensor to write: `write` puts count * sizeof(type) bytes, in C order, little-endian.
+struct TensorToWrite {
+  std::string name;                          ///< Unique in its file.
+  std::string type;                          ///< "F32", "BF16", "U8", ...
+  std::vector<std::size_t> shape;            ///< One size for each dimension.
+  std::function<void(std::ostream&)> write;  ///< Called once.
+};
+
+namespace detail {
+
+/// Size in bytes of a value of the format's type, 0 if the type is unknown.
+inline std::size_t tensor_type_size(std::string_view type) {
+  constexpr std::array<std::pair<std::string_view, std::size_t>, 14> sizes{{{"BOOL", 1},
+                                                                            {"U8", 1},
+                                                                            {"I8", 1},
+                                                                            {"F8_E5M2", 1},
+                                                                            {"F8_E4M3", 1},
+                                                                            {"I16", 2},
+                                                                            {"U16", 2},
+                                                                            {"F16", 2},
+                                                                            {"BF16", 2},
+                                                                            {"I32", 4},
+                                                                            {"U32", 4},
+                                                                            {"F32", 4},
+                                                                            {"I64", 8},
+                                                                            {"F64", 8}}};
+  const auto found =
+      std::find_if(sizes.begin(), sizes.end(), [&](const auto& entry) { return entry.first == type; });
+  return found == sizes.end() ? (type == "U64" ? 8 : 0) : found->second;
+}
+
+/// The format's name for T.
+template <class T>
+constexpr std::string_view tensor_type_name() {
+  if constexpr (std::is_same_v<T, float>)
+    return "F32";
+  else if constexpr (std::is_same_v<T, Eigen::half>)
+    return "F16";
+  else if constexpr (std::is_same_v<T, Eigen::bfloat16>)
+    return "BF16";
+  else if constexpr (std::is_same_v<T, std::uint8_t>)
+    return "U8";
+  else if constexpr (std::is_same_v<T, std::int8_t>)
+    return "I8";
+  else
+    static_assert(sizeof(T) == 0, "no tensor type for T");
+}
+
+}  // namespace detail
+
+/// A safetensors file, opened. Copies share the mapping.
+class SafetensorsFile {
+ public:
+  /// Maps the file and checks its whole header: that it is complete, unique names, known types, and offsets
+  /// that fit the shapes and cover the rest of the file without holes or overlaps. Values are not looked at.
+  /// Throws FileError with the path and the tensor. O(size of the header).
+  explicit SafetensorsFile(const std::filesystem::path& path) : file_(path) {
+    constexpr std::size_t length_size = 8;
+    if (file_.size() < length_size)
+      fail("the file has ", file_.size(), " bytes, not even the 8 of the header's length");
+    std::uint64_t header_size = 0;
+    for (std::size_t i = length_size; i-- > 0;)
+      header_size = header_size << 8 | static_cast<unsigned char>(file_.text()[i]);
+    constexpr std::uint64_t largest_header = 100'000'000;
+    if (header_size > largest_header || header_size > file_.size() - length_size)
+      fail("the header is said to take ", header_size, " bytes of a file of ", file_.size());
+    const auto data_begin = length_size + static_cast<std::size_t>(header_size);
+    read_header(file_.text().substr(length_size, static_cast<std::size_t>(header_size)), data_begin);
+    check_coverage(data_begin);
+  }
+
+  const std::string& path() const noexcept { return file_.path(); }  ///< As it was given.
+  const std::vector<TensorInfo>& tensors() const noexcept {
+    return tensors_;
+  }  ///< In the order of their values.
+  const std::map<std::string, std::string>& metadata() const noexcept {
+    return metadata_;
+  }  ///< Free-form texts.
+
+  /// The tensor of that name, or null.
+  const TensorInfo* find(std::string_view name) const noexcept {
+    const auto found =
+        std::find_if(tensors_.begin(), tensors_.end(), [&](const TensorInfo& t) { return t.name == name; });
+    return found == tensors_.end() ? nullptr : &*found;
+  }
+
+  /// The values of a tensor that is stored as T, in C order and in the file's own memory. Throws FileError if
+  /// it is stored as another type. O(1), unless the file did not align them.
+  template <class T>
+  SharedArray<T> values(const TensorInfo& tensor) const {
+    if (tensor.type != detail::tensor_type_name<T>())
+      fail("tensor '", tensor.name, "' is of type ", tensor.type, ", not ", detail::tensor_type_name<T>());
+    return file_.values<T>(tensor.offset, tensor.count);
+  }
+
+ private:
+  template <class... Parts>
+  [[noreturn]] void fail(const Parts&... parts) const {
+    detail::fail<FileError>(path(), ": ", parts...);
+  }
+
+  void read_header(std::string_view text, std::size_t data_begin) {
+    using nlohmann::json;
+    std::vector<std::set<std::string>> keys(1);  // of the objects that are open
+    std::string duplicate;
+    const auto note_duplicates = [&](int, json::parse_event_t event, json& parsed) {
+      if (event == json::parse_event_t::object_start) keys.emplace_back();
+      if (event == json::parse_event_t::object_end) keys.pop_back();
+      if (event == json::parse_event_t::key &&
+          !keys.back().insert(parsed.get_ref<const std::string&>()).second)
+        duplicate = parsed.get_ref<const std::string&>();
+      return true;
+    };
+    const json header = json::parse(text, note_duplicates, /*allow_exceptions=*/false);
+    if (!header.is_object()) fail("the header is not a JSON object in UTF-8");
+    if (!duplicate.empty()) fail("the header has the key '", duplicate, "' twice");
+
+    for (const auto& [name, entry] : header.items()) {
+      if (name == "__metadata__")
+        read_metadata(entry);
+      else
+        tensors_.push_back(read_tensor(name, entry, data_begin));
+    }
+    std::sort(tensors_.begin(), tensors_.end(), [](const TensorInfo& a, const TensorInfo& b) {
+      return std::pair(a.offset, a.count) < std::pair(b.offset, b.count);
+    });
+  }
+
+  void read_metadata(const nlohmann::json& entry) {
+    if (!entry.is_object()) fail("'__metadata__' is not an object");
+    for (const auto& [key, value] : entry.items()) {
+      if (!value.is_string()) fail("the metadata '", key, "' is not a string");
+      metadata_[key] = value.get_ref<const std::string&>();
+    }
+  }
+
+  TensorInfo read_tensor(const std::string& name, const nlohmann::json& entry, std::size_t data_begin) const {
+    const auto is_sizes = [](const nlohmann::json& value) {
+      return value.is_array() &&
+             std::all_of(value.begin(), value.end(), [](const auto& v) { return v.is_number_unsigned(); });
+    };
+    if (!entry.is_object() || !entry.contains("dtype") || !entry["dtype"].is_string())
+      fail("tensor '", name, "' has no 'dtype'");
+    if (!entry.contains("shape") || !is_sizes(entry["shape"]))
+      fail("tensor '", name, "' has no 'shape' of sizes");
+    if (!entry.contains("data_offsets") || !is_sizes(entry["data_offsets"]) ||
+        entry["data_offsets"].size() != 2)
+      fail("tensor '", name, "' has no 'data_offsets' of two offsets");
+
+    TensorInfo tensor{name, entry["dtype"].get<std::string>(), {}, 0, 1};
+    const std::size_t value_size = detail::tensor_type_size(tensor.type);
+    if (value_size == 0) fail("tensor '", name, "' is of the unknown type '", tensor.type, "'");
+    const auto begin = entry["data_offsets"][0].get<std::uint64_t>();
+    const auto end = entry["data_offsets"][1].get<std::uint64_t>();
+    if (begin > end || end > file_.size() - data_begin)
+      fail("tensor '", name, "' has the offsets ", begin, " to ", end, " in ", file_.size() - data_begin,
+           " bytes of values");
+
+    const bool is_empty = std::find(entry["shape"].begin(), entry["shape"].end(), 0) != entry["shape"].end();
+    std::uint64_t count = is_empty ? 0 : 1;
+    for (const auto& size : entry["shape"]) {
+      tensor.shape.push_back(size.get<std::size_t>());
+      if (is_empty) continue;
+      if (count > (end - begin) / tensor.shape.back())
+        fail("tensor '", name, "' has a shape larger than its ", end - begin, " bytes");
+      count *= tensor.shape.back();
+    }
+    if (count * value_size != end - begin)
+      fail("tensor '", name, "' has ", count, " values of ", value_size, " bytes, but ", end - begin,
+           " bytes of values");
+    tensor.count = static_cast<std::size_t>(count);
+    tensor.offset = data_begin + static_cast<std::size_t>(begin);
+    return tensor;
+  }
+
+  void check_coverage(std::size_t data_begin) const {
+    std::size_t end = data_begin;
+    for (const TensorInfo& tensor : tensors_) {
+      if (tensor.offset != end)
+        fail("tensor '", tensor.name, "' starts at byte ", tensor.offset, " of the file, not at ", end,
+             " where the one before it ends");
+      end += tensor.count * detail::tensor_type_size(tensor.type);
+    }
+    if (end != file_.size()) fail("the tensors end at byte ", end, " of a file of ", file_.size());
+  }
+
+  MappedFile file_;
+  std::vector<TensorInfo> tensors_;
+  std::map<std::string, std::string> metadata_;
+};
+
+/// Writes a safetensors file whose values start on a cache line, in the order given. Throws FileError if it
+/// cannot be written, and then leaves an old file as it was; std::invalid_argument if two tensors have one
+/// name, a type is unknown, or `write` did not write what the shape says.
+inline void write_safetensors(const std::filesystem::path& path, const std::vector<TensorToWrite>& tensors,
+                              const std::map<std::string, std::string>& metadata = {}) {
+  static_assert(std::endian::native == std::endian::little, "safetensors files are little-endian");
+  for (const auto& [key, value] : metadata)
+    if (!is_valid_utf8(key) || !is_valid_utf8(value))
+      detail::fail<std::invalid_argument>("the metadata '", key, "' is not UTF-8");
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  std::uint64_t end = 0;
+  std::vector<std::uint64_t> ends;
+  for (const TensorToWrite& tensor : tensors) {
+    std::uint64_t size = detail::tensor_type_size(tensor.type);
+    if (size == 0)
+      detail::fail<std::invalid_argument>("tensor '", tensor.name, "' is of the unknown type '", tensor.type,
+                                          "'");
+    if (!is_valid_utf8(tensor.name))
+      detail::fail<std::invalid_argument>("the tensor name '", tensor.name, "' is not UTF-8");
+    if (header.contains(tensor.name))
+      detail::fail<std::invalid_argument>("two tensors are named '", tensor.name, "'");
+    for (const std::size_t dimension : tensor.shape) size *= dimension;
+    header[tensor.name] = {
+        {"dtype", tensor.type}, {"shape", tensor.shape}, {"data_offsets", {end, end + size}}};
+    ends.push_back(end += size);
+  }
+  constexpr std::size_t cache_line = 64, length_size = 8;
+  std::string text = header.dump();
+  text.append((cache_line - (length_size + text.size()) % cache_line) % cache_line, ' ');
+
+  replace_file(path, [&](std::ostream& file) {
+    for (std::size_t i = 0; i < length_size; ++i) file.put(static_cast<char>(text.size() >> (8 * i) & 0xFF));
+    file << text;
+    for (std::size_t i = 0; i < tensors.size() && file; ++i) {
+      tensors[i].write(file);
+      const auto written = static_cast<std::uint64_t>(file.tellp()) - length_size - text.size();
+      if (file && written != ends[i])
+        detail::fail<std::invalid_argument>("tensor '", tensors[i].name, "' ended at byte ", written,
+                                            " instead of ", ends[i]);
+    }
+  });
+}
+
+}  // namespace kronecker

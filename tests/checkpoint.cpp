@@ -1,0 +1,110 @@
+#include "catch.hpp"
+#include "golden.hpp"
+#include "scratch.hpp"
+
+#include <kronecker/files/checkpoint.hpp>
+
+using kronecker::export_table;
+using kronecker::FileError;
+using kronecker::import_projection;
+using kronecker::KroneckerEmbedding;
+using kronecker::KroneckerEncoder;
+using kronecker::read_matrix;
+using kronecker::RowMajorMatrix;
+using test_support::ScratchFolder;
+
+namespace {
+
+template <class Scalar>
+void write_matrices(const std::filesystem::path& path, const std::vector<std::string>& names,
+                    const RowMajorMatrix<Scalar>& matrix) {
+  std::vector<kronecker::TensorToWrite> tensors;
+  for (const std::string& name : names)
+    tensors.push_back(
+        {name,
+         std::string(kronecker::detail::tensor_type_name<Scalar>()),
+         {static_cast<std::size_t>(matrix.rows()), static_cast<std::size_t>(matrix.cols())},
+         [&](std::ostream& file) {
+           file.write(reinterpret_cast<const char*>(matrix.data()),
+                      static_cast<std::streamsize>(static_cast<std::size_t>(matrix.size()) * sizeof(Scalar)));
+         }});
+  kronecker::write_safetensors(path, tensors);
+}
+
+const RowMajorMatrix<float> weight = test_support::golden_matrix("emb_d8_p8_weight.npy");
+
+}  // namespace
+
+TEST_CASE("a projection is imported by its full name or a unique suffix, from every type") {
+  const ScratchFolder folder("checkpoint");
+  const auto path = folder / "model.safetensors";
+  write_matrices(path, {"transformer.wte.projection.weight", "lm_head.weight"}, weight);
+  CHECK(import_projection(path).to_torch() == weight);
+  CHECK(import_projection(path, "transformer.wte.projection.weight").to_torch() == weight);
+  CHECK(import_projection(path, "wte.projection.weight").to_torch() == weight);
+  write_matrices<Eigen::bfloat16>(path, {"projection.weight"}, weight.cast<Eigen::bfloat16>());
+  CHECK(import_projection(path).to_torch() == weight.cast<Eigen::bfloat16>().cast<float>());
+  write_matrices<Eigen::half>(path, {"projection.weight"}, weight.cast<Eigen::half>());
+  CHECK(import_projection(path).to_torch() == weight.cast<Eigen::half>().cast<float>());
+}
+
+TEST_CASE("a checkpoint in several files is read through its index") {
+  const ScratchFolder folder("checkpoint");
+  write_matrices<float>(folder / "b.safetensors", {"wte.projection.weight"}, weight);
+  const auto index = folder / "model.safetensors.index.json";
+  test_support::write_content(index, R"({"metadata":{},"weight_map":{"lm_head.weight":"a.safetensors",
+                                        "wte.projection.weight":"b.safetensors"}})");
+  CHECK(import_projection(index).to_torch() == weight);
+  CHECK(message_of<FileError>([&] {
+          read_matrix(index, "lm_head.weight");
+        }).find("a.safetensors: cannot open") != std::string::npos);
+  test_support::write_content(index,
+                              R"({"weight_map":{"other.weight":"b.safetensors","projection.weight":7}})");
+  CHECK(message_of<FileError>([&] {
+          read_matrix(index, "other.weight");
+        }).ends_with("'other.weight' is not in this file"));
+  CHECK(message_of<FileError>([&] {
+          import_projection(index);
+        }).ends_with("names no file for 'projection.weight'"));
+  test_support::write_content(index, "[]");
+  CHECK(message_of<FileError>([&] {
+          import_projection(index);
+        }).ends_with("not the index of a checkpoint: it has no object 'weight_map'"));
+}
+
+TEST_CASE("a name that is missing or ambiguous, and a tensor that is no matrix of floats, are refused") {
+  const ScratchFolder folder("checkpoint");
+  const auto path = folder / "model.safetensors";
+  write_matrices<float>(path, {"a.projection.weight", "b.projection.weight"}, weight);
+  CHECK(message_of<FileError>([&] { import_projection(path); }) ==
+        path.string() +
+            ": 'projection.weight' could be 'a.projection.weight' or 'b.projection.weight': give the full "
+            "name");
+  CHECK(message_of<FileError>([&] { read_matrix(path, "weight.projection"); }) ==
+        path.string() + ": none of the 2 tensors is named 'weight.projection'");
+  const std::uint8_t byte = 0;
+  const auto write_byte = [&](std::ostream& file) { file.put(static_cast<char>(byte)); };
+  kronecker::write_safetensors(path, {{"flat", "U8", {1}, write_byte}, {"bytes", "U8", {1, 1}, write_byte}});
+  CHECK(message_of<FileError>([&] {
+          read_matrix(path, "flat");
+        }).ends_with("tensor 'flat' has 1 dimensions, not 2"));
+  CHECK(message_of<FileError>([&] {
+          read_matrix(path, "bytes");
+        }).ends_with("tensor 'bytes' is of type U8; F32, F16 and BF16 are supported"));
+}
+
+TEST_CASE("an exported table is the table, in the type asked for") {
+  const ScratchFolder folder("checkpoint");
+  const auto path = folder / "table.safetensors";
+  const KroneckerEncoder<256, 8> encoder;
+  std::vector<std::string> tokens;
+  for (int i = 0; i < 2500; ++i) tokens.push_back(std::to_string(i * i));  // several blocks and a rest
+  const KroneckerEmbedding embedding(encoder, kronecker::Vocabulary(tokens),
+                                     kronecker::LearnedProjection::from_torch(weight));
+  export_table(path, embedding, "model.embed_tokens.weight");
+  CHECK(read_matrix(path, "model.embed_tokens.weight") == embedding.table());
+  export_table<Eigen::bfloat16>(path, embedding, "transformer.wte.weight");
+  CHECK(read_matrix(path, "wte.weight") == embedding.table().cast<Eigen::bfloat16>().cast<float>());
+  export_table<Eigen::half>(path, embedding, "wte");
+  CHECK(read_matrix(path, "wte") == embedding.table().cast<Eigen::half>().cast<float>());
+}

@@ -1,0 +1,132 @@
+#include "catch.hpp"
+#include "golden.hpp"
+#include "scratch.hpp"
+
+#include <kronecker/files/model.hpp>
+
+#include <cstring>
+
+using kronecker::FileError;
+using kronecker::KroneckerEmbedding;
+using kronecker::KroneckerEncoder;
+using kronecker::LearnedProjection;
+using kronecker::RowMajorMatrix;
+using kronecker::Vocabulary;
+using test_support::ScratchFolder;
+
+namespace {
+
+bool same_bits(const RowMajorMatrix<float>& a, const RowMajorMatrix<float>& b) {
+  return a.rows() == b.rows() && a.cols() == b.cols() &&
+         std::memcmp(a.data(), b.data(), static_cast<std::size_t>(a.size()) * sizeof(float)) == 0;
+}
+
+template <class Encoder>
+KroneckerEmbedding<Encoder> some_embedding(const Encoder& encoder) {
+  return {encoder, Vocabulary({"", "a", "two words", "longer than the others", "\x7f"}),
+          LearnedProjection::normal(12, encoder.code_dim(), 1)};
+}
+
+/// The file with one text of its header replaced by another of the same size.
+void replace_in(const std::filesystem::path& path, const std::string& what, const std::string& by) {
+  std::string content = test_support::content_of(path);
+  const std::size_t at = content.find(what);
+  REQUIRE(at != std::string::npos);
+  REQUIRE(what.size() == by.size());
+  test_support::write_content(path, content.replace(at, what.size(), by));
+}
+
+}  // namespace
+
+TEST_CASE("a loaded embedding is the saved one, bit for bit, in every mode") {
+  const ScratchFolder folder("model");
+  for (const auto& [mode, options] : test_support::modes()) {
+    INFO("mode " << mode);
+    const KroneckerEncoder<256, 16> encoder(options);
+    const auto saved = some_embedding(encoder);
+    kronecker::save(folder / "model", saved);
+    const auto loaded = kronecker::load<KroneckerEncoder<256, 16>>(folder / "model");
+    CHECK(same_bits(loaded.table(), saved.table()));
+    CHECK(same_bits(loaded.embed("unseen").transpose(), saved.embed("unseen").transpose()));
+    CHECK(same_bits(loaded.projection().to_torch(), saved.projection().to_torch()));
+    CHECK(loaded.truncated_tokens() == 1);
+    CHECK(loaded.encoder().options().length_normalize == options.length_normalize);
+    CHECK(loaded.encoder().options().z_normalize == options.z_normalize);
+    CHECK(loaded.encoder().options().epsilon == options.epsilon);
+    kronecker::save(folder / "again", loaded);
+    CHECK(test_support::content_of(folder / "again") == test_support::content_of(folder / "model"));
+  }
+}
+
+TEST_CASE("an embedding of any size loads with run-time sizes") {
+  const ScratchFolder folder("model");
+  const KroneckerEncoder encoder(128, 5, {.epsilon = 0.1f});
+  const auto saved = some_embedding(encoder);
+  kronecker::save(folder / "model", saved);
+  const auto loaded = kronecker::load<KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>>(folder / "model");
+  CHECK(loaded.encoder().char_dim() == 128);
+  CHECK(loaded.encoder().pos_dim() == 5);
+  CHECK(loaded.encoder().options().epsilon == 0.1f);
+  CHECK(same_bits(loaded.table(), saved.table()));
+}
+
+TEST_CASE("a loaded embedding outlives its file") {
+  const ScratchFolder folder("model");
+  const KroneckerEncoder<256, 16> encoder;
+  const auto saved = some_embedding(encoder);
+  kronecker::save(folder / "model", saved);
+  const auto loaded = kronecker::load<KroneckerEncoder<256, 16>>(folder / "model");
+  std::filesystem::remove(folder / "model");
+  CHECK(same_bits(loaded.table(), saved.table()));
+}
+
+TEST_CASE("a file for other sizes, from a newer version or damaged is refused by name") {
+  const ScratchFolder folder("model");
+  const auto path = folder / "model";
+  using Encoder = KroneckerEncoder<128, 16>;
+  kronecker::save(path, some_embedding(Encoder()));
+  const std::string good = test_support::content_of(path);
+  const auto message = [&] {
+    const std::string text = message_of<FileError>([&] { kronecker::load<Encoder>(path); });
+    REQUIRE(text.starts_with(path.string() + ": "));
+    return text.substr(path.string().size() + 2);
+  };
+  CHECK(message_of<FileError>([&] { kronecker::load<KroneckerEncoder<128, 32>>(path); }) ==
+        path.string() +
+            ": the file is for char_dim 128 and pos_dim 16, not for the sizes that the encoder's type fixes");
+
+  const auto message_after = [&](const std::string& what, const std::string& by) {
+    test_support::write_content(path, good);
+    replace_in(path, what, by);
+    return message();
+  };
+  CHECK(message_after(R"("format_version":"1")", R"("format_version":"2")") ==
+        "format version 2 is unknown: this library reads versions 1 to 1");
+  CHECK(message_after("kronecker-embedding", "kronecker-something") ==
+        "not a saved embedding: the format is 'kronecker-something'");
+  CHECK(message_after(R"("epsilon")", R"("epsilom")") ==
+        "not a saved embedding: the metadata 'epsilon' is missing");
+  CHECK(message_after(R"("pos_dim":"16")", R"("pos_dim":"1x")") ==
+        "the metadata 'pos_dim' is '1x', not a number");
+  CHECK(message_after(R"("pos_dim":"16")", R"("pos_dim":"00")") ==
+        "the metadata 'pos_dim' is 0, outside 1 to 255");
+  CHECK(message_after(R"("z_normalize":"true")", R"("z_normalize":"True")") ==
+        "the metadata 'z_normalize' is 'True', not true or false");
+  CHECK(message_after(R"("epsilon":"1e-06")", R"("epsilon":"-1e-6")") ==
+        "the metadata 'epsilon' is -1e-06, not a finite number >= 0");
+  CHECK(message_after("token_lengths", "token_lenghts") ==
+        "not a saved embedding: the tensor 'token_lengths' is missing");
+  CHECK(message_after("[2048,12]", "[12,2048]") ==
+        "'projection.rows' is 12 x 2048, not code_dim 2048 x d_model");
+  CHECK(message_after("[5,16]", "[16,5]") ==
+        "'token_bytes' of 16 x 5 and 5 'token_lengths' do not fit pos_dim 16");
+  CHECK(message_after(R"("truncated_tokens":"1")", R"("truncated_tokens":"9")") ==
+        "the metadata 'truncated_tokens' is 9, outside 0 to 5");
+  const std::string lengths = {0, 1, 9, 16, 1};
+  CHECK(message_after(lengths, std::string{0, 1, 9, 17, 1}) ==
+        "token id 3 has a length of 17 over pos_dim 16");
+  CHECK(message_after("two words",
+                      "two w\xf6"
+                      "rds")
+            .starts_with("token id 2 has the byte 246 outside"));
+}
