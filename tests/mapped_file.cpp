@@ -26,7 +26,8 @@ TEST_CASE("a mapped file has the file's bytes, and arrays taken from it outlive 
 TEST_CASE("an empty file maps to no bytes") {
   const ScratchFolder folder("mapped_file");
   test_support::write_content(folder / "file", "");
-  CHECK(MappedFile(folder / "file").text().empty());
+  const MappedFile file(folder / "file");
+  CHECK(file.text().empty());
 }
 
 TEST_CASE("what cannot be mapped is named with the reason") {

@@ -98,7 +98,8 @@ inline std::pair<std::filesystem::path, std::string> locate_tensor(const std::fi
     for (const TensorInfo& tensor : file.tensors()) names.push_back(tensor.name);
     return {path, unique_name(path.string(), names, name)};
   }
-  const auto index = nlohmann::json::parse(MappedFile(path).text(), nullptr, /*allow_exceptions=*/false);
+  const MappedFile index_file(path);
+  const auto index = nlohmann::json::parse(index_file.text(), nullptr, /*allow_exceptions=*/false);
   if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object())
     fail<FileError>(path.string(), ": not the index of a checkpoint: it has no object 'weight_map'");
   const auto& files = index["weight_map"];

@@ -38,8 +38,10 @@ class MappedFile {
   const std::string& path() const noexcept { return path_; }   ///< As it was given.
   std::size_t size() const noexcept { return bytes_.size(); }  ///< In bytes.
 
-  /// The whole content.
-  std::string_view text() const noexcept { return {reinterpret_cast<const char*>(bytes_.data()), size()}; }
+  /// The whole content, valid as long as a copy of this or an array taken from it.
+  std::string_view text() const& noexcept { return {reinterpret_cast<const char*>(bytes_.data()), size()}; }
+
+  std::string_view text() const&& = delete;  ///< It would be unmapped at once.
 
   /// `count` values of T from byte `offset` on, in the file's own memory if they are aligned there, else a
   /// copy. The range must lie within the file.

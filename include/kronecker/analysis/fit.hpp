@@ -1,0 +1,240 @@
+#pragma once
+
+/// From a table that was trained to the projection whose embeddings come nearest to it, and how near that is.
+///
+/// The embeddings of a vocabulary are a linear function of the weights, E = A W^T, where row v of A is the
+/// code of token v: a_L at its lit cells and, when z-normalising, the same mean taken off every cell. The fit
+/// is the least-squares solution of A W^T = table. A is never formed. Conjugate gradients on the normal
+/// equations (Hestenes and Stiefel 1952), scaled by their diagonal, need only to gather and to scatter rows.
+///
+/// A table has V rows and a projection D; where D < V, most tables cannot be met, and tokens of equal code
+/// never can: read the residuals before using the result.
+
+#include <kronecker/embedding.hpp>
+#include <kronecker/encoder.hpp>
+#include <kronecker/error.hpp>
+#include <kronecker/projection.hpp>
+#include <kronecker/token_bytes.hpp>
+#include <kronecker/types.hpp>
+#include <kronecker/vocabulary.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace kronecker {
+
+/// How a projection is fitted.
+struct FitOptions {
+  /// Pull of the weights towards zero: how many further tokens each cell seems to have, all of them zero. It
+  /// decides what cells that few tokens light are given. 0 is plain least squares.
+  double ridge = 1e-6;
+  double tolerance = 1e-6;    ///< A column is solved once its gradient is this small, relative to the first.
+  int max_iterations = 1000;  ///< For each column of the table.
+};
+
+/// A projection fitted to a table.
+struct FitResult {
+  LearnedProjection projection;  ///< (d_model, D); its columns sum to zero if z-normalising.
+  /// For each token, the distance of its embedding from its row of the table, relative to the row's norm; for
+  /// a row of zeros, relative to the root mean square of the norms of all rows.
+  std::vector<float> residual;
+  double explained;  ///< 1 - |table - embeddings|^2 / |table|^2, over all tokens; 1 for a table met exactly.
+  int iterations;    ///< The most that a column took.
+  bool converged;    ///< Whether every column reached the tolerance.
+};
+
+namespace detail {
+
+/// A few columns of the problem at a time, so that the rows of an iteration stay in the cache.
+inline constexpr int fit_columns = 16;
+using FitBlock = Eigen::Matrix<double, Eigen::Dynamic, fit_columns, Eigen::RowMajor>;
+using FitRow = Eigen::Matrix<double, 1, fit_columns>;
+
+/// The normal equations (A^T A + ridge) X = A^T T, for X of shape (D, columns).
+class FitEquations {
+ public:
+  template <class Encoder>
+  FitEquations(const Encoder& encoder, const TokenBytes& token_bytes, double ridge)
+      : token_bytes_(token_bytes),
+        code_dim_(encoder.code_dim()),
+        is_centred_(encoder.options().z_normalize),
+        diagonal_(Eigen::VectorXd::Zero(code_dim_)) {
+    for (int length = 0; length <= encoder.pos_dim(); ++length)
+      scales_.push_back(static_cast<double>(encoder.scale(length)));
+    double squared_scales = 0;
+    for_each_token([&](Eigen::Index, double scale, const auto& lit_cells) {
+      squared_scales += scale * scale;
+      for (const Eigen::Index cell : lit_cells) diagonal_[cell] += scale * scale;
+    });
+    const double one_token = squared_scales > 0 ? squared_scales / token_bytes.size() : 1.0;
+    ridge_ = ridge * one_token;
+    for (double& weight : diagonal_) weight = (weight > 0 ? weight : one_token) + ridge_;
+  }
+
+  /// An approximate diagonal of A^T A + ridge, positive also where no token lights the cell.
+  const Eigen::VectorXd& diagonal() const noexcept { return diagonal_; }
+
+  /// A^T T for the columns of the table from `column` on; those that it does not have are zero.
+  FitBlock right_side(const Eigen::Ref<const RowMajorMatrix<float>>& table, Eigen::Index column) const {
+    const Eigen::Index columns = std::min<Eigen::Index>(fit_columns, table.cols() - column);
+    FitBlock sums = FitBlock::Zero(code_dim_, fit_columns);
+    FitRow target = FitRow::Zero();
+    for_each_token([&](Eigen::Index id, double scale, const auto& lit_cells) {
+      target.head(columns) = scale * table.row(id).segment(column, columns).cast<double>();
+      for (const Eigen::Index cell : lit_cells) sums.row(cell) += target;
+    });
+    if (is_centred_) centre(sums);
+    return sums;
+  }
+
+  /// (A^T A + ridge) X.
+  FitBlock times(const FitBlock& x) const {
+    const FitRow mean = is_centred_ ? FitRow(x.colwise().mean()) : FitRow(FitRow::Zero());
+    FitBlock sums = FitBlock::Zero(code_dim_, fit_columns);
+    for_each_token([&](Eigen::Index, double scale, const auto& lit_cells) {
+      FitRow embedding = -static_cast<double>(lit_cells.size()) * mean;
+      for (const Eigen::Index cell : lit_cells) embedding += x.row(cell);
+      embedding *= scale * scale;
+      for (const Eigen::Index cell : lit_cells) sums.row(cell) += embedding;
+    });
+    if (is_centred_) centre(sums);
+    sums += ridge_ * x;
+    return sums;
+  }
+
+  /// Takes off what z-normalisation makes of no effect.
+  static void centre(FitBlock& x) {
+    const FitRow mean = x.colwise().mean();
+    x.rowwise() -= mean;
+  }
+
+ private:
+  /// Calls `visit(id, a_L, lit cells)` for every token that has bytes.
+  template <class Visit>
+  void for_each_token(Visit visit) const {
+    const auto pos_dim = static_cast<std::size_t>(token_bytes_.pos_dim());
+    std::vector<Eigen::Index> cells(pos_dim);
+    for (std::size_t id = 0; id < token_bytes_.lengths().size(); ++id) {
+      const std::size_t length = token_bytes_.lengths()[id];
+      for (std::size_t p = 0; p < length; ++p)
+        cells[p] = static_cast<Eigen::Index>(token_bytes_.bytes()[id * pos_dim + p] * pos_dim + p);
+      if (length > 0) visit(static_cast<Eigen::Index>(id), scales_[length], std::span(cells.data(), length));
+    }
+  }
+
+  TokenBytes token_bytes_;
+  int code_dim_;
+  bool is_centred_;
+  std::vector<double> scales_;  // a_L
+  double ridge_ = 0;
+  Eigen::VectorXd diagonal_;
+};
+
+/// A solution of the equations, and what it took.
+struct FitSolution {
+  FitBlock x;
+  int iterations = 0;
+  bool converged = false;
+};
+
+/// Conjugate gradients from zero, every column by itself; a column that is solved stays as it is.
+inline FitSolution solve(const FitEquations& equations, FitBlock gradient, const FitOptions& options) {
+  const auto preconditioned = [&] {
+    return FitBlock(equations.diagonal().cwiseInverse().asDiagonal() * gradient);
+  };
+  FitSolution solution{FitBlock::Zero(gradient.rows(), fit_columns)};
+  FitBlock direction = preconditioned();
+  FitRow squared = gradient.cwiseProduct(direction).colwise().sum();
+  const FitRow solved = options.tolerance * options.tolerance * squared;
+  while (!(solution.converged = (squared.array() <= solved.array()).all()) &&
+         solution.iterations < options.max_iterations) {
+    const FitBlock image = equations.times(direction);
+    const FitRow curvature = direction.cwiseProduct(image).colwise().sum();
+    FitRow step = FitRow::Zero();
+    for (int i = 0; i < fit_columns; ++i)
+      if (squared[i] > solved[i] && curvature[i] > 0) step[i] = squared[i] / curvature[i];
+    solution.x += direction * step.asDiagonal();
+    gradient -= image * step.asDiagonal();
+
+    const FitBlock next = preconditioned();
+    const FitRow next_squared = gradient.cwiseProduct(next).colwise().sum();
+    FitRow turn = FitRow::Zero();
+    for (int i = 0; i < fit_columns; ++i)
+      if (squared[i] > 0) turn[i] = next_squared[i] / squared[i];
+    direction = next + direction * turn.asDiagonal();
+    squared = next_squared;
+    ++solution.iterations;
+  }
+  return solution;
+}
+
+/// Fills in the residuals of a fit, from the embeddings that its float32 projection really gives.
+template <class Encoder>
+void measure_residuals(const KroneckerEmbedding<Encoder>& embedding,
+                       const Eigen::Ref<const RowMajorMatrix<float>>& table, FitResult& fit) {
+  const double squared_table = table.template cast<double>().squaredNorm();
+  const double typical_norm = std::sqrt(squared_table / static_cast<double>(table.rows()));
+  double squared_residual = 0;
+  for (TokenId id = 0; id < embedding.vocab_size(); ++id) {
+    const auto row = table.row(id).template cast<double>();
+    const double distance = (embedding.forward({id}).row(0).template cast<double>() - row).norm();
+    const double norm = row.norm() > 0 ? row.norm() : typical_norm;
+    fit.residual.push_back(norm > 0 ? static_cast<float>(distance / norm) : 0.0f);
+    squared_residual += distance * distance;
+  }
+  fit.explained = squared_table > 0 ? 1 - squared_residual / squared_table : 1.0;
+}
+
+}  // namespace detail
+
+/// The projection whose embeddings of `vocabulary` are nearest to `table`, (V, d_model), in least squares.
+///
+/// Cells that no token lights get zero, or, if z-normalising, what makes the columns of the result sum to
+/// zero. The same input gives the same result on the same machine. Throws std::invalid_argument if the table
+/// is not of V rows, has no columns, or has an entry that is not finite, if a token has a byte outside the
+/// alphabet, or if an option is out of its range. O(V * d_model * bytes per token) for an iteration; memory
+/// of the projection and O(V * pos_dim + D).
+template <int CharDim, int PosDim>
+FitResult fit_projection(const KroneckerEncoder<CharDim, PosDim>& encoder, const Vocabulary& vocabulary,
+                         const Eigen::Ref<const RowMajorMatrix<float>>& table, FitOptions options = {}) {
+  if (table.rows() != vocabulary.size())
+    detail::fail<std::invalid_argument>("a table of ", table.rows(), " rows does not fit the vocabulary of ",
+                                        vocabulary.size(), " tokens");
+  for (Eigen::Index i = 0; i < table.rows(); ++i)
+    for (Eigen::Index j = 0; j < table.cols(); ++j)
+      if (!detail::is_finite(table(i, j)))
+        detail::fail<std::invalid_argument>("table entry (", i, ", ", j, ") is not finite");
+  if (!(options.ridge >= 0 && options.ridge <= 1e30))
+    detail::fail<std::invalid_argument>("ridge ", options.ridge, " is outside 0 to 1e30");
+  if (!(options.tolerance >= 0 && options.tolerance < 1))
+    detail::fail<std::invalid_argument>("tolerance ", options.tolerance, " is not in [0, 1)");
+  if (options.max_iterations < 1)
+    detail::fail<std::invalid_argument>("max_iterations ", options.max_iterations, " is not positive");
+
+  const detail::FitEquations equations(encoder, TokenBytes(vocabulary, encoder), options.ridge);
+  int iterations = 0;
+  bool converged = true;
+  const auto solve_all = [&](std::span<float> weights) {
+    Eigen::Map<RowMajorMatrix<float>> rows(weights.data(), encoder.code_dim(), table.cols());
+    for (Eigen::Index column = 0; column < table.cols(); column += detail::fit_columns) {
+      detail::FitSolution solution = detail::solve(equations, equations.right_side(table, column), options);
+      if (encoder.options().z_normalize) detail::FitEquations::centre(solution.x);
+      const Eigen::Index columns = std::min<Eigen::Index>(detail::fit_columns, table.cols() - column);
+      rows.middleCols(column, columns) = solution.x.leftCols(columns).template cast<float>();
+      iterations = std::max(iterations, solution.iterations);
+      converged = converged && solution.converged;
+    }
+  };
+  LearnedProjection projection =
+      LearnedProjection::make(static_cast<int>(table.cols()), encoder.code_dim(), solve_all);
+
+  FitResult fit{projection, {}, 0, iterations, converged};
+  detail::measure_residuals(KroneckerEmbedding(encoder, vocabulary, projection), table, fit);
+  return fit;
+}
+
+}  // namespace kronecker
