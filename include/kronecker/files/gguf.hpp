@@ -1,0 +1,185 @@
+#pragma once
+
+/// The metadata at the front of GGUF files (ggml's format, versions 2 and 3, little-endian): named values.
+/// Tensors are not read.
+
+#include <kronecker/error.hpp>
+#include <kronecker/files/mapped_file.hpp>
+
+#include <bit>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace kronecker {
+
+/// A value, or an array of them. Numbers are as wide as the widest of their kind.
+using GgufValue = std::variant<bool, std::uint64_t, std::int64_t, double, std::string, std::vector<bool>,
+                               std::vector<std::uint64_t>, std::vector<std::int64_t>, std::vector<double>,
+                               std::vector<std::string>>;
+
+/// The metadata of a GGUF file, by key: "general.architecture", "tokenizer.ggml.tokens", ...
+struct GgufMetadata {
+  std::map<std::string, GgufValue, std::less<>> values;  ///< By key.
+
+  /// The value of `key` if it is there and is a T; else null. O(log n).
+  template <class T>
+  const T* find(std::string_view key) const {
+    const auto found = values.find(key);
+    return found == values.end() ? nullptr : std::get_if<T>(&found->second);
+  }
+};
+
+namespace detail {
+
+/// Reads the metadata at the front of a file's content, every size checked against what is left of it.
+class GgufParser {
+ public:
+  GgufParser(const std::string& path, std::string_view content) : path_(path), content_(content) {}
+
+  GgufMetadata parse() {
+    if (content_.substr(0, 4) != "GGUF") refuse("expected the magic string GGUF");
+    at_ = 4;
+    const auto version = read<std::uint32_t>();
+    if (version != 2 && version != 3)
+      refuse("GGUF version ", version, "; versions 2 and 3, little-endian, are supported");
+    read<std::uint64_t>();  // the number of tensors
+    const auto value_count = read<std::uint64_t>();
+
+    GgufMetadata metadata;
+    for (std::uint64_t i = 0; i < value_count; ++i) {
+      key_ = read<std::string>();
+      const auto type = read<std::uint32_t>();
+      GgufValue read_value = value(type, std::nullopt);
+      if (!metadata.values.emplace(key_, std::move(read_value)).second) refuse("the key is there twice");
+    }
+    return metadata;
+  }
+
+ private:
+  using Count = std::optional<std::uint64_t>;  // of an array; nothing if it is a single value
+
+  GgufValue value(std::uint32_t type, Count count) {
+    switch (type) {
+      case 0:
+        return values<std::uint64_t, std::uint8_t>(count);
+      case 1:
+        return values<std::int64_t, std::int8_t>(count);
+      case 2:
+        return values<std::uint64_t, std::uint16_t>(count);
+      case 3:
+        return values<std::int64_t, std::int16_t>(count);
+      case 4:
+        return values<std::uint64_t, std::uint32_t>(count);
+      case 5:
+        return values<std::int64_t, std::int32_t>(count);
+      case 6:
+        return values<double, float>(count);
+      case 7:
+        return values<bool, bool>(count);
+      case 8:
+        return values<std::string, std::string>(count);
+      case 9:
+        return array(count);
+      case 10:
+        return values<std::uint64_t, std::uint64_t>(count);
+      case 11:
+        return values<std::int64_t, std::int64_t>(count);
+      case 12:
+        return values<double, double>(count);
+      default:
+        refuse("a value of the unknown type ", type);
+    }
+  }
+
+  GgufValue array(Count outer_count) {
+    if (outer_count) refuse("an array of arrays, which is not supported");
+    const auto type = read<std::uint32_t>();
+    return value(type, read<std::uint64_t>());
+  }
+
+  template <class Held, class InFile>
+  GgufValue values(Count count) {
+    if (!count) return Held(read<InFile>());
+    constexpr std::size_t least_size =
+        std::same_as<InFile, std::string> ? sizeof(std::uint64_t) : sizeof(InFile);
+    if (*count > bytes_left() / least_size)
+      refuse("an array of ", *count, " values, but only ", bytes_left(), " bytes are left");
+    std::vector<Held> held;
+    held.reserve(static_cast<std::size_t>(*count));
+    for (std::uint64_t i = 0; i < *count; ++i) held.push_back(read<InFile>());
+    return held;
+  }
+
+  template <class T>
+  T read() {
+    if constexpr (std::same_as<T, std::string>) {
+      return std::string(take(read<std::uint64_t>()));
+    } else if constexpr (std::same_as<T, bool>) {
+      const auto byte = read<std::uint8_t>();
+      if (byte > 1) refuse("a truth value of ", byte);
+      return byte == 1;
+    } else {
+      std::uint64_t bits = 0;
+      int shift = 0;
+      for (const char byte : take(sizeof(T))) {
+        bits |= std::uint64_t{static_cast<unsigned char>(byte)} << shift;
+        shift += 8;
+      }
+      if constexpr (std::same_as<T, float>)
+        return std::bit_cast<float>(static_cast<std::uint32_t>(bits));
+      else if constexpr (std::same_as<T, double>)
+        return std::bit_cast<double>(bits);
+      else
+        return static_cast<T>(bits);
+    }
+  }
+
+  std::string_view take(std::uint64_t size) {
+    if (size > bytes_left()) refuse("expected ", size, " bytes more, but only ", bytes_left(), " are left");
+    at_ += static_cast<std::size_t>(size);
+    return content_.substr(at_ - static_cast<std::size_t>(size), static_cast<std::size_t>(size));
+  }
+
+  std::uint64_t bytes_left() const noexcept { return content_.size() - at_; }
+
+  template <class... Parts>
+  [[noreturn]] void refuse(const Parts&... parts) const {
+    std::string place = ": byte " + std::to_string(at_);
+    if (!key_.empty()) place += ", in the value of '" + key_.substr(0, 80) + "'";
+    fail<FileError>(path_, place, ": ", parts...);
+  }
+
+  const std::string& path_;
+  std::string_view content_;
+  std::size_t at_ = 0;
+  std::string key_;  // of the value that is being read
+};
+
+}  // namespace detail
+
+/// The metadata in `content`, a whole GGUF file or its front with all metadata; `name` is what errors call
+/// it. Throws FileError, naming the byte, if it is not complete GGUF metadata of a supported version. Holds
+/// no more than eight times the content's size. O(size).
+inline GgufMetadata parse_gguf_metadata(const std::string& name, std::string_view content) {
+  return detail::GgufParser(name, content).parse();
+}
+
+/// The metadata of the GGUF file at `path`, of which no more than the metadata is read. Errors are those of
+/// `parse_gguf_metadata`, and a FileError if the file cannot be opened.
+inline GgufMetadata read_gguf_metadata(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  return parse_gguf_metadata(file.path(), file.text());
+}
+
+}  // namespace kronecker

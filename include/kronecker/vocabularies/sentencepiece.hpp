@@ -1,0 +1,144 @@
+#pragma once
+
+/// SentencePiece's .model files: a protobuf message whose field 1, once for each token, is its piece
+/// (sentencepiece_model.proto). The few wire types it uses are read here: no protobuf library is needed, and
+/// nothing throws but this library's own errors.
+
+#include <kronecker/error.hpp>
+#include <kronecker/files/mapped_file.hpp>
+#include <kronecker/vocabularies/token_table.hpp>
+#include <kronecker/vocabulary.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace kronecker {
+namespace detail {
+
+/// A field of a protobuf message.
+struct ProtobufField {
+  enum WireType : std::uint64_t { varint = 0, fixed64 = 1, length_delimited = 2, fixed32 = 5 };
+
+  std::uint64_t number = 0;
+  std::uint64_t wire_type = varint;
+  std::uint64_t value = 0;  ///< Of a varint.
+  std::string_view bytes;   ///< Of any other.
+};
+
+/// The fields of a protobuf message, one after the other. Fails with the byte's offset in the file at what is
+/// not one.
+class ProtobufMessage {
+ public:
+  /// `message` is a part of `file`, the content of the file at `path`; all three must outlive the reader.
+  ProtobufMessage(const std::string& path, std::string_view file, std::string_view message)
+      : path_(path), file_begin_(file.data()), rest_(message) {}
+
+  bool at_end() const noexcept { return rest_.empty(); }
+
+  ProtobufField next() {
+    const std::uint64_t tag = varint();
+    ProtobufField field{tag >> 3, tag & 7, 0, {}};
+    if (field.number == 0) refuse("a field cannot have the number 0");
+    switch (field.wire_type) {
+      case ProtobufField::varint:
+        field.value = varint();
+        break;
+      case ProtobufField::fixed64:
+        field.bytes = take(8);
+        break;
+      case ProtobufField::length_delimited:
+        field.bytes = take(varint());
+        break;
+      case ProtobufField::fixed32:
+        field.bytes = take(4);
+        break;
+      default:
+        refuse("a field has an unknown wire type");
+    }
+    return field;
+  }
+
+  /// Says that something is wrong just before what is read next.
+  [[noreturn]] void refuse(std::string_view why) const {
+    fail<FileError>(path_, ": not a SentencePiece model: byte ", rest_.data() - file_begin_, ": ", why);
+  }
+
+ private:
+  std::string_view take(std::uint64_t size) {
+    if (size > rest_.size()) refuse("a field ends after the message that it is in");
+    const std::string_view bytes = rest_.substr(0, static_cast<std::size_t>(size));
+    rest_.remove_prefix(bytes.size());
+    return bytes;
+  }
+
+  std::uint64_t varint() {
+    std::uint64_t value = 0;
+    for (int shift = 0; shift < 64; shift += 7) {
+      const auto byte = static_cast<unsigned char>(take(1).front());
+      value |= std::uint64_t{byte & 0x7Fu} << shift;
+      if (byte < 0x80) return value;
+    }
+    refuse("a number has more than ten bytes");
+  }
+
+  const std::string& path_;
+  const char* file_begin_;
+  std::string_view rest_;
+};
+
+/// A SentencePiece message -> the token.
+inline TokenString sentencepiece_token(ProtobufMessage message) {
+  constexpr std::uint64_t piece_field = 1, type_field = 3;
+  enum : std::uint64_t { normal = 1, unknown, control, user_defined, unused, byte };
+
+  std::string piece;
+  std::uint64_t type = normal;
+  while (!message.at_end()) {
+    const ProtobufField field = message.next();
+    if (field.number == piece_field && field.wire_type == ProtobufField::length_delimited)
+      piece = field.bytes;
+    if (field.number == type_field && field.wire_type == ProtobufField::varint) type = field.value;
+  }
+  if (piece.empty()) message.refuse("a piece has no string");
+  switch (type) {
+    case normal:
+    case user_defined:
+    case unused:
+      return {std::move(piece), TokenKind::piece};
+    case unknown:
+    case control:
+      return {std::move(piece), TokenKind::special};
+    case byte:
+      return {std::move(piece), TokenKind::byte_piece};
+    default:
+      message.refuse("a piece has an unknown type");
+  }
+}
+
+}  // namespace detail
+
+/// Reads a .model file: BPE, unigram, word or character model. Control pieces (`<s>`) and the unknown piece
+/// are special, and their bytes are their literal piece. Throws FileError, naming the byte or the token, if
+/// the file is not such a message, or has no pieces. O(file size + V log V).
+inline Vocabulary load_sentencepiece(const std::filesystem::path& path, TokenText text = TokenText::raw) {
+  constexpr std::uint64_t pieces_field = 1;
+  const MappedFile file(path);
+  const std::string& name = file.path();
+  const std::string_view content = file.text();
+  detail::TokenTable table(name, content.size());
+  detail::ProtobufMessage model(name, content, content);
+  while (!model.at_end()) {
+    const detail::ProtobufField field = model.next();
+    if (field.number != pieces_field) continue;
+    if (field.wire_type != detail::ProtobufField::length_delimited) model.refuse("a piece is not a message");
+    table.tokens().push_back(
+        detail::sentencepiece_token(detail::ProtobufMessage(name, content, field.bytes)));
+  }
+  return std::move(table).vocabulary(text);
+}
+
+}  // namespace kronecker

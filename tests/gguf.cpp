@@ -1,0 +1,230 @@
+#include "catch.hpp"
+
+#include <kronecker/vocabularies/gguf.hpp>
+
+#include <bit>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+using kronecker::FileError;
+using kronecker::GgufMetadata;
+using kronecker::load_gguf;
+using kronecker::parse_gguf_metadata;
+using kronecker::TokenText;
+using kronecker::Vocabulary;
+
+namespace {
+
+const auto path = std::filesystem::path(KRONECKER_SCRATCH_DIR) / "vocabulary.gguf";
+
+enum Type : std::uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, text, array, u64, i64, f64 };
+
+template <class T>
+std::string bytes(T number) {
+  std::uint64_t bits = static_cast<std::uint64_t>(number);
+  std::string little_endian;
+  for (std::size_t i = 0; i < sizeof(T); ++i, bits >>= 8) little_endian += static_cast<char>(bits & 0xFF);
+  return little_endian;
+}
+
+std::string string(const std::string& value) { return bytes(std::uint64_t{value.size()}) + value; }
+
+std::string entry(const std::string& key, Type type, const std::string& value) {
+  return string(key) + bytes(static_cast<std::uint32_t>(type)) + value;
+}
+
+std::string array_of(Type type, std::uint64_t count, const std::string& values) {
+  return bytes(static_cast<std::uint32_t>(type)) + bytes(count) + values;
+}
+
+std::string file(const std::vector<std::string>& entries, std::uint32_t version = 3) {
+  std::string content =
+      "GGUF" + bytes(version) + bytes(std::uint64_t{0}) + bytes(std::uint64_t{entries.size()});
+  for (const std::string& one : entries) content += one;
+  return content;
+}
+
+std::string parse_message(const std::string& content) {
+  const std::string what = message_of<FileError>([&] { parse_gguf_metadata("file", content); });
+  REQUIRE(what.starts_with("file: "));
+  return what.substr(6);
+}
+
+std::string model(const std::string& name) { return entry("tokenizer.ggml.model", text, string(name)); }
+
+std::string tokens(const std::vector<std::string>& strings) {
+  std::string all;
+  for (const std::string& one : strings) all += string(one);
+  return entry("tokenizer.ggml.tokens", array, array_of(text, strings.size(), all));
+}
+
+std::string token_types(const std::vector<std::int32_t>& types, Type type = i32) {
+  std::string all;
+  for (const std::int32_t one : types) all += bytes(one);
+  return entry("tokenizer.ggml.token_type", array, array_of(type, types.size(), all));
+}
+
+Vocabulary load(const std::string& content, TokenText text = TokenText::raw) {
+  std::ofstream(path, std::ios::binary) << content;
+  return load_gguf(path, text);
+}
+
+std::string load_message(const std::string& content) {
+  const std::string what = message_of<FileError>([&] { load(content); });
+  REQUIRE(what.starts_with(path.string() + ": "));
+  return what.substr(path.string().size() + 2);
+}
+
+const std::string space = "\xE2\x96\x81";
+
+}  // namespace
+
+TEST_CASE("values of every type are read") {
+  for (const std::uint32_t version : {2u, 3u}) {
+    const GgufMetadata metadata = parse_gguf_metadata(
+        "file",
+        file(
+            {entry("u8", u8, "\xFF"), entry("i8", i8, "\xFF"), entry("u16", u16, "\xFE\xFF"),
+             entry("i16", i16, "\xFE\xFF"), entry("u32", u32, bytes(4000000000u)),
+             entry("i32", i32, bytes(-5)), entry("f32", f32, bytes(std::bit_cast<std::uint32_t>(1.5f))),
+             entry("true", boolean, "\1"), entry("text", text, string("a")),
+             entry("u64", u64, bytes(~std::uint64_t{0})), entry("i64", i64, bytes(std::int64_t{-6})),
+             entry("f64", f64, bytes(std::bit_cast<std::uint64_t>(0.1))),
+             entry("u16s", array, array_of(u16, 2, "\1\2\3\4")), entry("i8s", array, array_of(i8, 1, "\x80")),
+             entry("truths", array, array_of(boolean, 2, std::string("\1\0", 2))),
+             entry("texts", array, array_of(text, 2, string("b") + string(""))),
+             entry("f32s", array, array_of(f32, 0, ""))},
+            version));
+    CHECK(metadata.values.size() == 17);
+    CHECK(*metadata.find<std::uint64_t>("u8") == 255);
+    CHECK(*metadata.find<std::int64_t>("i8") == -1);
+    CHECK(*metadata.find<std::uint64_t>("u16") == 65534);
+    CHECK(*metadata.find<std::int64_t>("i16") == -2);
+    CHECK(*metadata.find<std::uint64_t>("u32") == 4000000000u);
+    CHECK(*metadata.find<std::int64_t>("i32") == -5);
+    CHECK(*metadata.find<double>("f32") == 1.5);
+    CHECK(*metadata.find<bool>("true"));
+    CHECK(*metadata.find<std::string>("text") == "a");
+    CHECK(*metadata.find<std::uint64_t>("u64") == ~std::uint64_t{0});
+    CHECK(*metadata.find<std::int64_t>("i64") == -6);
+    CHECK(*metadata.find<double>("f64") == 0.1);
+    CHECK(*metadata.find<std::vector<std::uint64_t>>("u16s") == std::vector<std::uint64_t>{0x201, 0x403});
+    CHECK(*metadata.find<std::vector<std::int64_t>>("i8s") == std::vector<std::int64_t>{-128});
+    CHECK(*metadata.find<std::vector<bool>>("truths") == std::vector<bool>{true, false});
+    CHECK(*metadata.find<std::vector<std::string>>("texts") == std::vector<std::string>{"b", ""});
+    CHECK(metadata.find<std::vector<double>>("f32s")->empty());
+    CHECK(metadata.find<std::string>("u8") == nullptr);
+    CHECK(metadata.find<std::string>("none") == nullptr);
+  }
+}
+
+TEST_CASE("metadata that ends anywhere is refused") {
+  const std::string whole = file({model("llama"), tokens({"a", "b"}), token_types({1, 1})});
+  for (std::size_t size = 0; size < whole.size(); ++size)
+    CHECK_THROWS_AS(parse_gguf_metadata("file", whole.substr(0, size)), FileError);
+  CHECK(parse_gguf_metadata("file", whole + "tensors").values.size() == 3);
+}
+
+TEST_CASE("a damaged GGUF file is refused with the place") {
+  const std::uint64_t huge = std::uint64_t{1} << 63;
+  CHECK(parse_message("GGML") == "byte 0: expected the magic string GGUF");
+  CHECK(parse_message("") == "byte 0: expected the magic string GGUF");
+  CHECK(parse_message("GGUF\3") == "byte 4: expected 4 bytes more, but only 1 are left");
+  CHECK(parse_message(file({}, 1)) ==
+        "byte 8: GGUF version 1; versions 2 and 3, little-endian, are supported");
+  CHECK(parse_message(file({}, 0x3000000))
+            .starts_with("byte 8: GGUF version 50331648; versions 2 and 3, little-endian"));
+  CHECK(parse_message(file({bytes(huge) + "key"})) ==
+        "byte 32: expected 9223372036854775808 bytes more, but only 3 are left");
+  const std::string in_k = "in the value of 'k': ";
+  CHECK(parse_message(file({entry("k", static_cast<Type>(13), "")})) ==
+        "byte 37, " + in_k + "a value of the unknown type 13");
+  CHECK(parse_message(file({entry("k", text, bytes(huge))})) ==
+        "byte 45, " + in_k + "expected 9223372036854775808 bytes more, but only 0 are left");
+  CHECK(parse_message(file({entry("k", u32, "ab")})) ==
+        "byte 37, " + in_k + "expected 4 bytes more, but only 2 are left");
+  CHECK(parse_message(file({entry("k", boolean, "\2")})) == "byte 38, " + in_k + "a truth value of 2");
+  CHECK(parse_message(file({entry("k", array, array_of(array, 1, array_of(u8, 1, "a")))})) ==
+        "byte 49, " + in_k + "an array of arrays, which is not supported");
+  CHECK(parse_message(file({entry("k", array, array_of(u32, huge, "abcd"))})) ==
+        "byte 49, " + in_k + "an array of 9223372036854775808 values, but only 4 bytes are left");
+  CHECK(parse_message(file({entry("k", array, array_of(text, 2, string("abc")))})) ==
+        "byte 49, " + in_k + "an array of 2 values, but only 11 bytes are left");
+  CHECK(parse_message(file({entry("k", u8, "a"), entry("k", u8, "b")})) ==
+        "byte 52, " + in_k + "the key is there twice");
+}
+
+TEST_CASE("what follows the metadata is not looked at") {
+  std::ofstream(path, std::ios::binary) << file({model("llama")}) << "tensors";
+  CHECK(*kronecker::read_gguf_metadata(path).find<std::string>("tokenizer.ggml.model") == "llama");
+  std::filesystem::remove(path);
+  CHECK(message_of<FileError>([] {
+          kronecker::read_gguf_metadata(path);
+        }).ends_with("cannot open the file: No such file or directory"));
+  CHECK(message_of<FileError>([] {
+          kronecker::read_gguf_metadata(path.parent_path());
+        }).ends_with("not a regular file"));
+}
+
+TEST_CASE("a byte-level GGUF vocabulary gives the bytes of each id") {
+  const std::string a = "\xC4\xA0the", hidden = "\xC3\xA9";
+  const auto all = {a, hidden, hidden, hidden, hidden, hidden};
+  const Vocabulary loaded = load(file({model("gpt2"), tokens(all), token_types({1, 1, 2, 3, 4, 5})}));
+  CHECK(loaded.bytes(0) == " the");
+  CHECK(loaded.bytes(1) == "\xE9");
+  for (const kronecker::TokenId id : {2, 3, 4, 5}) {
+    CHECK(loaded.bytes(id) == hidden);
+    CHECK(loaded.is_special(id) == (id < 4));
+  }
+  CHECK(load(file({tokens(all), model("gpt2")})).bytes(5) == "\xE9");
+  CHECK(load(file({tokens(all), model("gpt2")}), TokenText::reference).bytes(5) == "\xEF\xBF\xBD");
+}
+
+TEST_CASE("a SentencePiece GGUF vocabulary gives the bytes of each id") {
+  const auto all = {space + "a", space + "<unk>",       space + "<s>",        space + "b",
+                    space,       std::string("<0x0A>"), std::string("<0x0A>")};
+  for (const std::string name : {"llama", "t5"}) {
+    for (const Type type : {i32, u32}) {
+      const Vocabulary loaded =
+          load(file({model(name), tokens(all), token_types({1, 2, 3, 4, 5, 6, 1}, type)}));
+      CHECK(loaded.bytes(0) == " a");
+      CHECK(loaded.bytes(1) == space + "<unk>");
+      CHECK(loaded.bytes(2) == space + "<s>");
+      CHECK(loaded.bytes(3) == " b");
+      CHECK(loaded.bytes(4) == " ");
+      CHECK(loaded.bytes(5) == "\n");
+      CHECK(loaded.bytes(6) == "<0x0A>");
+      for (kronecker::TokenId id = 0; id < loaded.size(); ++id)
+        CHECK(loaded.is_special(id) == (id == 1 || id == 2));
+    }
+    CHECK(load(file({model(name), tokens(all)})).bytes(6) == "\n");
+    CHECK(load(file({model(name), tokens(all)}), TokenText::reference).bytes(0) == "a");
+  }
+}
+
+TEST_CASE("a GGUF file without a vocabulary that can be read is refused with the key") {
+  const std::string supported = "; 'gpt2' (byte-level BPE), 'llama' and 't5' (SentencePiece) are supported";
+  CHECK(load_message(file({})) == "no text 'tokenizer.ggml.model': the file has no vocabulary");
+  CHECK(
+      load_message(file({model("bert"), tokens({"##a"})})) ==
+      "'tokenizer.ggml.model' is 'bert' (WordPiece), whose strings do not say what bytes a token stands for: "
+      "spaces and case are lost" +
+          supported);
+  CHECK(load_message(file({model("rwkv"), tokens({"a"})})) == "'tokenizer.ggml.model' is 'rwkv'" + supported);
+  CHECK(load_message(file({model("gpt2")})) == "no array of texts 'tokenizer.ggml.tokens'");
+  CHECK(load_message(file({model("gpt2"), tokens({})})) == "the file has no tokens");
+  CHECK(load_message(file({model("gpt2"), tokens({"a", "b"}), token_types({1})})) ==
+        "'tokenizer.ggml.token_type' has 1 values for 2 tokens");
+  CHECK(load_message(file({model("gpt2"), tokens({"a"}), token_types({7})})) ==
+        "'tokenizer.ggml.token_type': token 0 is of the unknown type 7");
+  CHECK(load_message(file({model("gpt2"), tokens({"a"}), token_types({-1}, u32)})) ==
+        "'tokenizer.ggml.token_type': token 0 is of the unknown type 4294967295");
+  CHECK(load_message(file({model("gpt2"), tokens({"a"}), entry("tokenizer.ggml.token_type", u8, "\1")})) ==
+        "'tokenizer.ggml.token_type' is not an array of whole numbers");
+  CHECK(load_message(file({model("llama"), tokens({"a"}), token_types({6})})) ==
+        "token 0: expected a byte such as <0x0A>, found 'a'");
+  CHECK(load_message(file({model("llama"), tokens({"\xFF"})})) == "token 0: expected UTF-8, found '\xFF'");
+}

@@ -1,0 +1,60 @@
+#include "catch.hpp"
+
+#include <kronecker/vocabularies/gpt2.hpp>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+using kronecker::FileError;
+using kronecker::load_gpt2;
+using kronecker::TokenText;
+using kronecker::Vocabulary;
+
+namespace {
+
+const auto path = std::filesystem::path(KRONECKER_SCRATCH_DIR) / "gpt2.encoder.json";
+
+Vocabulary load(const std::string& content, TokenText text = TokenText::raw) {
+  std::ofstream(path, std::ios::binary) << content;
+  return load_gpt2(path, text);
+}
+
+std::string message(const std::string& content) {
+  const std::string what = message_of<FileError>([&] { load(content); });
+  REQUIRE(what.starts_with(path.string() + ": "));
+  return what.substr(path.string().size() + 2);
+}
+
+}  // namespace
+
+TEST_CASE("an encoder.json gives the bytes of each id") {
+  const std::string content = R"({"\u0120the": 1, "a": 4, "\u00c3": 0, "<|endoftext|>": 2})";
+  const Vocabulary vocabulary = load(content);
+  CHECK(vocabulary.size() == 5);
+  CHECK(vocabulary.bytes(0) == "\xC3");
+  CHECK(vocabulary.bytes(1) == " the");
+  CHECK(vocabulary.bytes(2) == "<|endoftext|>");
+  CHECK(vocabulary.bytes(3).empty());
+  CHECK(vocabulary.bytes(4) == "a");
+  CHECK_FALSE(vocabulary.is_special(2));
+  CHECK(load(content, TokenText::reference).bytes(0) == "\xEF\xBF\xBD");
+}
+
+TEST_CASE("a file that is not an encoder.json is refused with the place") {
+  CHECK(message("[1]") == "expected an object of tokens and ids, found [");
+  CHECK(message("7") == "expected an object of tokens and ids, found 7");
+  CHECK(message("{}") == "the file has no tokens");
+  CHECK(message(R"({"a": -1})") == "'a': expected an id, found -1");
+  CHECK(message(R"({"a": 1.5})") == "'a': expected an id, found 1.5");
+  CHECK(message(R"({"a": null})") == "'a': expected an id, found null");
+  CHECK(message(R"({"a": true})") == "'a': expected an id, found true");
+  CHECK(message(R"({"a": "b"})") == "'a': expected an id, found b");
+  CHECK(message(R"({"a": {}})") == "'a': expected an id, found {");
+  CHECK(message(R"({"a": 0, "b": 0})") == "'b': the id 0 is already that of 'a'");
+  CHECK(message(R"({"a": 8})") == "'a': the id 8 is over the limit of 8, the file's size in bytes");
+  CHECK(message(R"({"a": 1, )") == "not valid JSON: byte 10: unexpected '1, '");
+  CHECK(message(R"({"a": 1} 2)") == "not valid JSON: byte 10: unexpected '2'");
+  CHECK(message("{\"\xFF\": 1}").starts_with("not valid JSON: byte 3: unexpected '"));
+  CHECK(message("").starts_with("not valid JSON: byte 1"));
+}

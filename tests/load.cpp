@@ -1,0 +1,143 @@
+#include "golden.hpp"
+
+#include <kronecker/vocabularies/load.hpp>
+
+#include <algorithm>
+#include <cstdlib>
+
+using kronecker::FileError;
+using kronecker::load_vocabulary;
+using kronecker::TokenId;
+using kronecker::TokenText;
+using kronecker::Vocabulary;
+
+namespace {
+
+const std::filesystem::path scratch(KRONECKER_SCRATCH_DIR);
+const auto path = scratch / "vocabulary";
+const std::filesystem::path real_folder = std::filesystem::path(KRONECKER_DATA_DIR) / "vocab";
+
+Vocabulary load(const std::string& content) {
+  std::ofstream(path, std::ios::binary) << content;
+  return load_vocabulary(path);
+}
+
+std::string message(const std::string& content) {
+  const std::string what = message_of<FileError>([&] { load(content); });
+  REQUIRE(what.starts_with(path.string() + ": "));
+  return what.substr(path.string().size() + 2);
+}
+
+/// A real vocabulary, and the tokens that other tools find in it.
+struct RealVocabulary {
+  std::string file, truth;
+  TokenText text = TokenText::raw;
+  std::size_t tokens_left_out = 0;  // special ones at the end, which are not in the file
+};
+
+/// The file of a real vocabulary, unpacked; empty, with a warning, if it is not there or cannot be unpacked.
+std::filesystem::path unpacked(const std::string& file) {
+  const auto real = real_folder / file;
+  if (!std::filesystem::exists(real)) {
+    WARN("skipped: no " << real);
+    return {};
+  }
+  if (real.extension() != ".gz") return real;
+  const auto target = scratch / real.stem();
+  const std::string command = "gzip -dc '" + real.string() + "' > '" + target.string() + "'";
+  if (std::system(command.c_str()) == 0) return target;
+  WARN("skipped: cannot unpack " << real);
+  return {};
+}
+
+/// Number of tokens whose bytes differ.
+std::size_t tokens_that_differ(const Vocabulary& vocabulary, const std::vector<std::string>& truth) {
+  std::size_t count = 0;
+  for (TokenId id = 0; id < vocabulary.size(); ++id)
+    count += vocabulary.bytes(id) != truth[static_cast<std::size_t>(id)] ? 1 : 0;
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("every token of every real vocabulary has the bytes that other tools give it") {
+  if (test_support::real_token_files().empty()) return;
+  const auto reference = TokenText::reference;
+  const auto real = GENERATE_COPY(values<RealVocabulary>({
+      {"gpt2.tokenizer.json", "gpt2"},
+      {"gpt2.gguf", "gpt2"},
+      {"gpt2.encoder.json", "gpt2"},
+      {"r50k_base.tiktoken", "gpt2", TokenText::raw, 1},
+      {"cl100k_base.tiktoken", "cl100k_base", TokenText::raw, 21},
+      {"llama2.sentencepiece.model", "llama2_spm"},
+      {"llama2.gguf", "llama2_spm"},
+      {"mistral_v1.sentencepiece.model", "mistral_v1_spm"},
+      {"mistral_v1.tokenizer.json", "mistral_v1_spm"},
+      {"falcon.gguf", "falcon"},
+      {"mpt.gguf", "mpt"},
+      {"llama3.tokenizer.json.gz", "llama3"},
+      {"qwen2_5.tokenizer.json.gz", "qwen2_5"},
+      {"gpt2.tokenizer.json", "gpt2.reference", reference},
+      {"gpt2.gguf", "gpt2.reference", reference},
+      {"gpt2.encoder.json", "gpt2.reference", reference},
+      {"r50k_base.tiktoken", "gpt2.reference", reference, 1},
+      {"mistral_v1.sentencepiece.model", "mistral_v1_spm.reference", reference},
+      {"mistral_v1.tokenizer.json", "mistral_v1_spm.reference", reference},
+  }));
+  CAPTURE(real.file, real.truth);
+  const auto file = unpacked(real.file);
+  if (file.empty()) return;
+  const Vocabulary vocabulary = load_vocabulary(file, real.text);
+  const auto truth =
+      test_support::read_token_file(real_folder.parent_path() / "truth" / (real.truth + ".tokens.bin"));
+  REQUIRE(static_cast<std::size_t>(vocabulary.size()) + real.tokens_left_out == truth.size());
+  CHECK(tokens_that_differ(vocabulary, truth) == 0);
+}
+
+TEST_CASE("real files that no truth is known of are read or refused") {
+  if (const auto file = unpacked("o200k_base.tiktoken"); !file.empty())
+    CHECK(load_vocabulary(file).size() == 199998);
+  if (const auto file = unpacked("unigram_no_byte_fallback.sentencepiece.model"); !file.empty())
+    CHECK(load_vocabulary(file).size() == 1000);
+  if (const auto file = unpacked("wordpiece_bert.gguf"); !file.empty())
+    CHECK(message_of<FileError>([&] { load_vocabulary(file); }).find("is 'bert' (WordPiece)") !=
+          std::string::npos);
+}
+
+TEST_CASE("a vocabulary's format is told by its content") {
+  for (const std::string start : {"", "\xEF\xBB\xBF", " \r\n\t"}) {
+    CHECK(load(start + R"({"decoder": {"type": "ByteLevel"}, "x": {"model": {}}, "model": {"type": "BPE",)"
+                       R"( "vocab": {"\u0120a": 0}}})")
+              .bytes(0) == " a");
+    CHECK(load(start + R"({"\u0120a": 0, "model": 1})").bytes(1) == "model");
+  }
+  CHECK(load("IGE= 0\n").bytes(0) == " a");
+  CHECK(load("IGE= 0").bytes(0) == " a");
+  CHECK(load("\x0A\x06\x0A\x04\xE2\x96\x81"
+             "a")
+            .bytes(0) == " a");
+}
+
+TEST_CASE("a file that is not a vocabulary is refused") {
+  const std::string supported =
+      "; supported are Hugging Face's tokenizer.json, GPT-2's encoder.json, tiktoken ranks, SentencePiece "
+      "models and GGUF";
+  CHECK(message("\x1F\x8B\x08") == "the file is gzip-compressed: unpack it first");
+  CHECK(message("") == "expected a vocabulary, found an empty file" + supported);
+  CHECK(message("#version: 0.2\n") == "expected a vocabulary, found no format that is known" + supported);
+  CHECK(message(std::string(10000, 'A')) ==
+        "expected a vocabulary, found no format that is known" + supported);
+  const std::string other_json =
+      "expected a vocabulary, found JSON without an object 'model', and with other values than ids" +
+      supported;
+  CHECK(message(R"({"a": 0, "model": "gpt2"})") == other_json);
+  CHECK(message(R"({"a": 0, "b": [0]})") == other_json);
+  CHECK(message(R"({"a": 0, "b": null})") == other_json);
+  CHECK(message("{}") == "the file has no tokens");
+  CHECK(message("{\"a\": 1,").starts_with("not valid JSON: byte 9: "));
+  CHECK(message("GGUF\3").starts_with("byte 4: expected 4 bytes more"));
+  CHECK(message_of<FileError>([] { load_vocabulary(scratch); }) == scratch.string() + ": not a regular file");
+  CHECK(message_of<FileError>([] {
+          load_vocabulary(scratch / "none");
+        }).starts_with((scratch / "none").string() + ": cannot open the file: No such file"));
+}
