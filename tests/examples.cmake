@@ -58,3 +58,57 @@ if(NOT result EQUAL 0)
 elseif(NOT output STREQUAL "(372, 768) float32\n")
   message(FATAL_ERROR "NumPy reads ${output}")
 endif()
+
+# The tool kron, where it was built: every command, on files that it made itself.
+if(NOT EXISTS ${FOLDER}/kron)
+  return()
+endif()
+set(vocabulary ${DATA}/english_8k.model)
+expect(0 "a vocabulary of 8000 tokens, 3 of them special and 0 empty" kron inspect ${vocabulary})
+expect(0 "\"tokens\": 8000" kron inspect --json ${vocabulary})
+expect(0 "8000 tokens.*0 are truncated.*same bytes: 36 '!' " kron audit --vocabulary ${vocabulary} --svg audit.svg)
+expect(0 "\"colliding\": " kron audit --vocabulary ${vocabulary} --json)
+expect(0 "1.0000 .*' government'" kron neighbors --vocabulary ${vocabulary} --count 3 " government")
+expect(0 "\"cosine\": 1.0" kron neighbors --vocabulary ${vocabulary} --json " government")
+expect(0 "cosine of 'compute' and 'computer' at pos_dim 32: 0.935357.*c:3168 +c:3168 +shared" kron compare compute computer)
+
+# A projection of 1 x (256 * 4) as NumPy would save it; "   ?" is a float of about 0.6.
+string(REPEAT "   ?" 1024 weights)
+set(header "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1024), }")
+string(LENGTH "${header}" header_size)
+math(EXPR padding "117 - ${header_size}")
+string(REPEAT " " ${padding} padding)
+file(WRITE ${BINARY}/header.txt "${header}${padding}\n${weights}")
+expect(2 "kron: header.txt: the header is said to take" kron import header.txt --vocabulary ${vocabulary} --output model.kron)
+execute_process(COMMAND printf "\\223NUMPY\\1\\0v\\0" OUTPUT_FILE ${BINARY}/magic.bin)
+execute_process(COMMAND cat magic.bin header.txt WORKING_DIRECTORY ${BINARY} OUTPUT_FILE ${BINARY}/weight.npy)
+expect(0 "wrote model.kron: 8000 tokens, pos_dim 4, d_model 1" kron import weight.npy --vocabulary ${vocabulary}
+  --output model.kron --no-z-normalize)
+expect(0 "an embedding of 8000 tokens into 1 dimensions.*z-normalised: no.*not finite: 0" kron inspect --check model.kron)
+expect(0 "wrote table.safetensors: wte.weight of .8000, 1. F16" kron export model.kron --name wte.weight --type F16
+  --output table.safetensors)
+expect(0 "F16  wte.weight .8000, 1." kron inspect table.safetensors)
+expect(0 "wrote fit.kron: the projection explains 100.00 % of the table" kron fit table.safetensors --name wte.weight
+  --vocabulary ${vocabulary} --pos-dim 4 --no-z-normalize --output fit.kron)
+expect(0 "wrote ids.npy: 3 x 1 float32" kron embed model.kron --ids 1,2,3 --output ids.npy)
+expect(0 "wrote words.npy: 2 x 1 float32" kron embed model.kron --string unseen --string word --output words.npy)
+
+expect(2 "kron: token id 8000 at index 1 is outside the vocabulary of 8000 tokens" kron embed model.kron --ids 1,8000
+  --output none.npy)
+expect(2 "kron: nothing to embed" kron embed model.kron --output none.npy)
+expect(2 "kron: none.kron: cannot open the file" kron inspect none.kron)
+expect(2 "kron: .*text.txt: expected a vocabulary" kron inspect ${DATA}/text.txt)
+expect(2 "kron: A subcommand is required" kron)
+expect(2 "kron: .*--vocabulary is required" kron audit)
+
+# A weight that is not a number is found by --check alone.
+execute_process(COMMAND sed "s/   ?   ?   ?$/   ?   ?\\xff\\xff\\xff\\x7f/" weight.npy WORKING_DIRECTORY ${BINARY}
+  OUTPUT_FILE ${BINARY}/nan.npy)
+expect(2 "kron: projection weight .0, 1023. is " kron import nan.npy --vocabulary ${vocabulary} --output nan.kron)
+
+# Whoever reads may stop early.
+execute_process(COMMAND ${FOLDER}/kron neighbors --vocabulary ${vocabulary} --count 8000 a COMMAND head -1
+  RESULTS_VARIABLE results OUTPUT_VARIABLE output)
+if(NOT results STREQUAL "0;0" OR NOT output STREQUAL "'a'\n")
+  message(FATAL_ERROR "kron with a reader that stops early: ${results}, ${output}")
+endif()

@@ -10,7 +10,7 @@
 #include <string>
 #include <utility>
 
-namespace embed_text {
+namespace examples {
 
 class Progress {
  public:
@@ -39,4 +39,4 @@ class Progress {
   bool is_shown_ = false;
 };
 
-}  // namespace embed_text
+}  // namespace examples

@@ -3,6 +3,9 @@
 /// A picture of codes: for each word a grid of 256 byte values by pos_dim positions, with the lit cells drawn
 /// and those it shares with the first word in another colour.
 
+#include "shown.hpp"
+
+#include <kronecker/files/replace_file.hpp>
 #include <kronecker/kronecker.hpp>
 
 #include <fmt/core.h>
@@ -10,16 +13,10 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <kronecker/files/replace_file.hpp>
 #include <string>
 #include <vector>
 
 namespace embed_text {
-
-/// A byte as it is shown to people: itself if it is printable ASCII, else two hexadecimal digits.
-inline std::string shown_byte(unsigned char byte) {
-  return byte > 0x20 && byte < 0x7F ? std::string(1, static_cast<char>(byte)) : fmt::format("{:02X}", byte);
-}
 
 inline std::string xml_escaped(const std::string& text) {
   std::string escaped;
@@ -65,7 +62,7 @@ void draw_codes(const std::filesystem::path& path, const Encoder& encoder,
       const int y = top + static_cast<int>(i) * (grid_height + gap);
       std::string shown;
       for (const char byte : encoder.truncate(words[i]))
-        shown += byte == ' ' ? "\u2423" : shown_byte(static_cast<unsigned char>(byte));
+        shown += byte == ' ' ? "\u2423" : examples::shown_byte(static_cast<unsigned char>(byte));
       fmt::print(svg, "<text x=\"8\" y=\"{}\" font-weight=\"bold\">{}</text>\n", y + 14, xml_escaped(shown));
       fmt::print(svg, "<text x=\"8\" y=\"{}\">cosine {:.3f}</text>\n", y + 30,
                  encoder.cosine(words.front(), words[i]));
@@ -81,7 +78,8 @@ void draw_codes(const std::filesystem::path& path, const Encoder& encoder,
                    is_shared ? "shared" : "lit", left + byte * cell_width, y + position * cell_height,
                    cell_width, cell_height);
         fmt::print(svg, "<text x=\"{}\" y=\"{}\">{}</text>\n", left + byte * cell_width + 7,
-                   y + position * cell_height + 9, xml_escaped(shown_byte(static_cast<unsigned char>(byte))));
+                   y + position * cell_height + 9,
+                   xml_escaped(examples::shown_byte(static_cast<unsigned char>(byte))));
       }
     }
     fmt::print(svg, "</svg>\n");

@@ -3,6 +3,7 @@
 
 #include "code_picture.hpp"
 #include "progress.hpp"
+#include "shown.hpp"
 #include "side_by_side.hpp"
 #include "tokenizer.hpp"
 
@@ -18,6 +19,8 @@
 
 namespace {
 
+using examples::short_number;
+using examples::shown;
 using kronecker::RowMajorMatrix;
 using kronecker::TokenId;
 using Encoder = kronecker::KroneckerEncoder<256, Eigen::Dynamic>;
@@ -53,34 +56,6 @@ kronecker::LearnedProjection make_projection(const Options& options, const Encod
       static_cast<Eigen::Index>(weight.shape[1])));
 }
 
-/// 1234567 -> "1.2M", 38597376 -> "38.6M", 537e6 -> "537M".
-std::string short_number(double value) {
-  for (const auto& [unit, name] : {std::pair{1e9, "G"}, {1e6, "M"}, {1e3, "k"}})
-    if (value >= unit)
-      return value >= 100 * unit ? fmt::format("{:.0f}{}", value / unit, name)
-                                 : fmt::format("{:.1f}{}", value / unit, name);
-  return fmt::format("{:.0f}", value);
-}
-
-/// Bytes as text, with what cannot be printed as \n, \t or \xNN.
-std::string shown(std::string_view bytes) {
-  if (kronecker::is_valid_utf8(bytes) &&
-      std::none_of(bytes.begin(), bytes.end(), [](char c) { return c >= 0 && c < ' '; }))
-    return fmt::format("'{}'", bytes);
-  std::string text = "'";
-  for (const char byte : bytes) {
-    if (byte == '\n')
-      text += "\\n";
-    else if (byte == '\t')
-      text += "\\t";
-    else if (byte >= ' ' && byte < 0x7F)
-      text += byte;
-    else
-      text += fmt::format("\\x{:02X}", static_cast<unsigned char>(byte));
-  }
-  return text + "'";
-}
-
 void print_tokens(const Encoder& encoder, const kronecker::Vocabulary& vocabulary,
                   const std::vector<TokenId>& ids, std::size_t count) {
   fmt::print("\nTokens: id, text, and the cells that its bytes light (byte value * {} + position)\n",
@@ -91,7 +66,7 @@ void print_tokens(const Encoder& encoder, const kronecker::Vocabulary& vocabular
     fmt::print("  {:>6}  {:<14}", ids[i], shown(token));
     const std::vector<int> cells = encoder.cells(token);
     for (std::size_t p = 0; p < bytes.size(); ++p)
-      fmt::print("  {}:{}", embed_text::shown_byte(static_cast<unsigned char>(bytes[p])), cells[p]);
+      fmt::print("  {}:{}", examples::shown_byte(static_cast<unsigned char>(bytes[p])), cells[p]);
     fmt::print("\n");
   }
   if (ids.size() > count) fmt::print("  ... and {} more\n", ids.size() - count);
@@ -103,7 +78,7 @@ void write_embeddings(const std::filesystem::path& path, const Embedding& embedd
   constexpr std::size_t window = 4096;
   const auto d_model = static_cast<std::size_t>(embedding.d_model());
   std::vector<float> embeddings(window * d_model);
-  embed_text::Progress progress("embedding", ids.size());
+  examples::Progress progress("embedding", ids.size());
   std::size_t done = 0;
   kronecker::write_npy_in_parts<float>(path, std::array{ids.size(), d_model}, [&] {
     const auto next = std::span(ids).subspan(done, std::min(window, ids.size() - done));

@@ -47,7 +47,7 @@ class Tokenizer {
   std::vector<kronecker::TokenId> encode(std::string_view text) const {
     constexpr std::size_t piece_size = 1 << 18;
     std::vector<kronecker::TokenId> ids;
-    Progress progress("tokenizing", text.size());
+    examples::Progress progress("tokenizing", text.size());
     for (std::size_t at = 0; at < text.size();) {
       const std::size_t line_end = text.find('\n', std::min(at + piece_size, text.size()));
       const std::string_view piece =

@@ -1,0 +1,110 @@
+#pragma once
+
+#include "report.hpp"
+
+#include <kronecker/analysis/neighbors.hpp>
+#include <kronecker/vocabularies/load.hpp>
+
+#include <vector>
+
+namespace kron {
+
+/// kron neighbors: the tokens nearest to words.
+class NearestTokens {
+ public:
+  explicit NearestTokens(CLI::App& tool)
+      : command_(tool.add_subcommand("neighbors", "Show the tokens whose codes are nearest to words")) {
+    command_->add_option("WORD", words_, "Words as they stand; inside a text most begin with a space")
+        ->type_name("WORD")
+        ->required();
+    add_vocabulary(*command_, vocabulary_);
+    add_pos_dim(*command_, pos_dim_);
+    command_->add_option("--count", count_, "Number of tokens to show for each word")
+        ->type_name("NUMBER")
+        ->check(CLI::Range(1, 1000000))
+        ->capture_default_str();
+    add_json(*command_, as_json_);
+  }
+  const CLI::App* command() const { return command_; }
+
+  int run() const {
+    const kronecker::Vocabulary vocabulary = kronecker::load_vocabulary(vocabulary_);
+    const Encoder encoder(256, pos_dim_);
+    const kronecker::TokenBytes token_bytes(vocabulary, encoder);
+    ordered_json report = ordered_json::array();
+    for (const std::string& word : words_) {
+      const auto nearest = kronecker::nearest_tokens(token_bytes, encoder, word, count_);
+      if (!as_json_) fmt::print("{}{}\n", examples::shown(word), vocabulary.find(word) ? "" : " (no token)");
+      ordered_json tokens = ordered_json::array();
+      for (const auto& [id, cosine] : nearest.tokens) {
+        if (!as_json_) fmt::print("  {:.4f}  {:>7}  {}\n", cosine, id, examples::shown(vocabulary.bytes(id)));
+        tokens.push_back({{"id", id}, {"cosine", cosine}, {"bytes", json_bytes(vocabulary.bytes(id))}});
+      }
+      if (!as_json_ && nearest.tied_with_last > 0)
+        fmt::print("  ... and {} more as near as the last one\n", nearest.tied_with_last);
+      report.push_back(
+          {{"word", json_bytes(word)}, {"tokens", tokens}, {"tied_with_last", nearest.tied_with_last}});
+    }
+    if (as_json_) print_json(report);
+    return 0;
+  }
+
+ private:
+  CLI::App* command_;
+  std::vector<std::string> words_;
+  std::string vocabulary_;
+  int pos_dim_ = 32;
+  int count_ = 10;
+  bool as_json_ = false;
+};
+
+/// kron compare: two strings, byte by byte.
+class Compare {
+ public:
+  explicit Compare(CLI::App& tool)
+      : command_(tool.add_subcommand("compare", "Compare the codes of two strings")) {
+    command_->add_option("A", a_, "A string")->type_name("TEXT")->required();
+    command_->add_option("B", b_, "Another")->type_name("TEXT")->required();
+    add_pos_dim(*command_, pos_dim_);
+    add_json(*command_, as_json_);
+  }
+  const CLI::App* command() const { return command_; }
+
+  int run() const {
+    const Encoder encoder(256, pos_dim_);
+    const auto cells_a = encoder.cells(a_), cells_b = encoder.cells(b_);
+    const float cosine = encoder.cosine(a_, b_);
+    if (as_json_) {
+      print_json({{"a", json_bytes(a_)},
+                  {"b", json_bytes(b_)},
+                  {"pos_dim", pos_dim_},
+                  {"cosine", cosine},
+                  {"cells_a", cells_a},
+                  {"cells_b", cells_b}});
+      return 0;
+    }
+    fmt::print("cosine of {} and {} at pos_dim {}: {:.6f}\n", examples::shown(a_), examples::shown(b_),
+               pos_dim_, cosine);
+    fmt::print("  position  byte:cell of the first and the second\n");
+    const auto shown_cell = [&](const std::vector<int>& cells, std::size_t p) {
+      return p < cells.size()
+                 ? fmt::format("{}:{}", examples::shown_byte(static_cast<unsigned char>(cells[p] / pos_dim_)),
+                               cells[p])
+                 : std::string("-");
+    };
+    for (std::size_t p = 0; p < std::max(cells_a.size(), cells_b.size()); ++p) {
+      const bool is_shared = p < cells_a.size() && p < cells_b.size() && cells_a[p] == cells_b[p];
+      fmt::print("  {:>8}  {:<10} {:<10}{}\n", p, shown_cell(cells_a, p), shown_cell(cells_b, p),
+                 is_shared ? " shared" : "");
+    }
+    return 0;
+  }
+
+ private:
+  CLI::App* command_;
+  std::string a_, b_;
+  int pos_dim_ = 32;
+  bool as_json_ = false;
+};
+
+}  // namespace kron

@@ -1,0 +1,206 @@
+#pragma once
+
+#include "report.hpp"
+
+#include <kronecker/analysis/fit.hpp>
+#include <kronecker/vocabularies/load.hpp>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <vector>
+
+namespace kron {
+
+/// How codes are normalised, as options.
+inline void add_code_options(CLI::App& command, kronecker::CodeOptions& options) {
+  command.add_flag("!--no-length-normalize", options.length_normalize,
+                   "The weights were trained without length normalisation");
+  command.add_flag("!--no-z-normalize", options.z_normalize,
+                   "The weights were trained without z-normalisation");
+}
+
+inline void add_output(CLI::App& command, std::string& path, const char* what) {
+  command.add_option("--output", path, what)->type_name("FILE")->required();
+}
+
+/// kron import: a projection that PyTorch trained, and a vocabulary, become a saved embedding.
+class Import {
+ public:
+  explicit Import(CLI::App& tool)
+      : command_(tool.add_subcommand("import",
+                                     "Make a saved embedding of a trained projection and a vocabulary")) {
+    command_
+        ->add_option("WEIGHTS", weights_,
+                     "Checkpoint (safetensors, or the index of several) or .npy of (d_model, 256 * pos_dim)")
+        ->type_name("FILE")
+        ->required();
+    command_->add_option("--name", name_, "Name of the tensor, or a unique end of it")
+        ->type_name("NAME")
+        ->capture_default_str();
+    add_vocabulary(*command_, vocabulary_);
+    command_->add_flag("--reference", reference_,
+                       "The weights were trained with the PyTorch reference's strings");
+    add_code_options(*command_, options_);
+    add_output(*command_, output_, "Saved embedding to write");
+  }
+  const CLI::App* command() const { return command_; }
+
+  int run() const {
+    const auto weight = read_weights(weights_, name_);
+    if (weight.cols() % 256 != 0 || weight.cols() / 256 < 1 || weight.cols() / 256 > 255)
+      throw kronecker::FileError(fmt::format(
+          "{}: a projection of {} columns is not for 256 byte values: the columns must be 256 * pos_dim",
+          weights_, weight.cols()));
+    const auto text = reference_ ? kronecker::TokenText::reference : kronecker::TokenText::raw;
+    const Encoder encoder(256, static_cast<int>(weight.cols() / 256), options_);
+    const Embedding embedding(encoder, kronecker::load_vocabulary(vocabulary_, text),
+                              kronecker::LearnedProjection::from_torch(weight));
+    kronecker::save(output_, embedding);
+    fmt::print("wrote {}: {} tokens, pos_dim {}, d_model {}\n", output_, embedding.vocab_size(),
+               encoder.pos_dim(), embedding.d_model());
+    return 0;
+  }
+
+ private:
+  CLI::App* command_;
+  std::string weights_, vocabulary_, output_;
+  std::string name_ = "projection.weight";
+  kronecker::CodeOptions options_;
+  bool reference_ = false;
+};
+
+/// kron fit: the projection nearest to a trained table, and how near.
+class Fit {
+ public:
+  explicit Fit(CLI::App& tool)
+      : command_(tool.add_subcommand("fit",
+                                     "Fit a projection to a trained table, and show how much it explains")) {
+    command_
+        ->add_option("TABLE", table_,
+                     "Checkpoint (safetensors, or the index of several) or .npy of (V, d_model)")
+        ->type_name("FILE")
+        ->required();
+    command_->add_option("--name", name_, "Name of the tensor, or a unique end of it")
+        ->type_name("NAME")
+        ->capture_default_str();
+    add_vocabulary(*command_, vocabulary_);
+    add_pos_dim(*command_, pos_dim_);
+    add_code_options(*command_, options_);
+    add_output(*command_, output_, "Saved embedding to write");
+    add_json(*command_, as_json_);
+  }
+  const CLI::App* command() const { return command_; }
+
+  int run() const {
+    const kronecker::Vocabulary vocabulary = kronecker::load_vocabulary(vocabulary_);
+    const Encoder encoder(256, pos_dim_, options_);
+    const auto fit = kronecker::fit_projection(encoder, vocabulary, read_weights(table_, name_));
+    kronecker::save(output_, Embedding(encoder, vocabulary, fit.projection));
+
+    std::vector<float> sorted(fit.residual.begin(), fit.residual.end());
+    std::sort(sorted.begin(), sorted.end());
+    const auto quantile = [&](double part) {
+      return sorted[static_cast<std::size_t>(part * static_cast<double>(sorted.size() - 1))];
+    };
+    if (as_json_) {
+      print_json({{"explained", fit.explained},
+                  {"converged", fit.converged},
+                  {"iterations", fit.iterations},
+                  {"residuals", fit.residual},
+                  {"output", output_}});
+      return 0;
+    }
+    fmt::print("wrote {}: the projection explains {:.2f} % of the table ({} iterations{})\n", output_,
+               100 * fit.explained, fit.iterations, fit.converged ? "" : ", not converged");
+    fmt::print(
+        "  distance of a token from its row, relative: median {:.3f}, a tenth below {:.3f}, a tenth above "
+        "{:.3f}\n",
+        quantile(0.5), quantile(0.1), quantile(0.9));
+    return 0;
+  }
+
+ private:
+  CLI::App* command_;
+  std::string table_, vocabulary_, output_;
+  std::string name_ = "weight";
+  kronecker::CodeOptions options_;
+  int pos_dim_ = 32;
+  bool as_json_ = false;
+};
+
+/// kron embed: ids or strings become vectors.
+class Embed {
+ public:
+  explicit Embed(CLI::App& tool)
+      : command_(tool.add_subcommand("embed", "Embed ids or strings with a saved embedding")) {
+    command_->add_option("MODEL", model_, "Saved embedding")->type_name("FILE")->required();
+    auto* ids = command_->add_option("--ids", ids_, "Token ids, separated by commas")
+                    ->type_name("ID,...")
+                    ->delimiter(',');
+    auto* strings =
+        command_->add_option("--string", strings_, "String, in the vocabulary or not; may be repeated")
+            ->type_name("TEXT")
+            ->allow_extra_args(false);
+    ids->excludes(strings);
+    add_output(*command_, output_, ".npy file to write, (N, d_model) float32");
+  }
+  const CLI::App* command() const { return command_; }
+
+  int run() const {
+    if (ids_.empty() && strings_.empty())
+      throw std::invalid_argument("nothing to embed: give --ids or --string");
+    const auto embedding = kronecker::load<Encoder>(model_);
+    kronecker::RowMajorMatrix<float> vectors(static_cast<Eigen::Index>(ids_.size() + strings_.size()),
+                                             embedding.d_model());
+    if (!ids_.empty()) vectors = embedding.forward(ids_);
+    for (std::size_t i = 0; i < strings_.size(); ++i)
+      vectors.row(static_cast<Eigen::Index>(i)) = embedding.embed(strings_[i]).transpose();
+    const std::array shape{static_cast<std::size_t>(vectors.rows()),
+                           static_cast<std::size_t>(vectors.cols())};
+    kronecker::write_npy<float>(output_, {vectors.data(), static_cast<std::size_t>(vectors.size())}, shape);
+    fmt::print("wrote {}: {} x {} float32\n", output_, shape[0], shape[1]);
+    return 0;
+  }
+
+ private:
+  CLI::App* command_;
+  std::string model_, output_;
+  std::vector<kronecker::TokenId> ids_;
+  std::vector<std::string> strings_;
+};
+
+/// kron export: the ordinary table, for engines that want one.
+class Export {
+ public:
+  explicit Export(CLI::App& tool)
+      : command_(tool.add_subcommand("export", "Write the ordinary table of a saved embedding")) {
+    command_->add_option("MODEL", model_, "Saved embedding")->type_name("FILE")->required();
+    command_->add_option("--name", name_, "Name of the tensor")->type_name("NAME")->capture_default_str();
+    command_->add_option("--type", type_, "F32, F16 or BF16")
+        ->type_name("TYPE")
+        ->check(CLI::IsMember({"F32", "F16", "BF16"}))
+        ->capture_default_str();
+    add_output(*command_, output_, "safetensors file to write");
+  }
+  const CLI::App* command() const { return command_; }
+
+  int run() const {
+    const auto embedding =
+        kronecker::load<kronecker::KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>>(model_);
+    if (type_ == "F32") kronecker::export_table<float>(output_, embedding, name_);
+    if (type_ == "F16") kronecker::export_table<Eigen::half>(output_, embedding, name_);
+    if (type_ == "BF16") kronecker::export_table<Eigen::bfloat16>(output_, embedding, name_);
+    fmt::print("wrote {}: {} of ({}, {}) {}\n", output_, name_, embedding.vocab_size(), embedding.d_model(),
+               type_);
+    return 0;
+  }
+
+ private:
+  CLI::App* command_;
+  std::string model_, output_;
+  std::string name_ = "model.embed_tokens.weight";
+  std::string type_ = "F32";
+};
+
+}  // namespace kron
