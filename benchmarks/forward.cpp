@@ -2,6 +2,7 @@
 /// real text: (V 50,257, pos_dim 16, d_model 768), GPT-2's vocabulary, one thread. Also the part of
 /// construction that grows with V.
 
+#include "machine.hpp"
 #include "side_by_side.hpp"
 #include "token_file.hpp"
 
@@ -11,7 +12,6 @@
 
 #include <cmath>
 #include <cstring>
-#include <fstream>
 #include <random>
 
 namespace {
@@ -51,13 +51,6 @@ Workload load_workload() {
           kronecker::read_npy<TokenId>(data / "streams" / "english_gpt2.npy").values};
 }
 
-std::string cpu_name() {
-  std::ifstream cpuinfo("/proc/cpuinfo");
-  for (std::string line; std::getline(cpuinfo, line);)
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-  return "unknown CPU";
-}
-
 }  // namespace
 
 int main() {
@@ -71,8 +64,8 @@ int main() {
   double bytes_read = 0;
   for (const TokenId id : workload.stream)
     bytes_read += static_cast<double>(embedding.encoder().truncate(vocabulary.bytes(id)).size());
-  fmt::print("{}; {}: {} tokens, {:.2f} bytes a token\n", cpu_name(), workload.name, workload.stream.size(),
-             bytes_read / static_cast<double>(workload.stream.size()));
+  fmt::print("{}; {}: {} tokens, {:.2f} bytes a token\n", benchmarks::cpu_name(), workload.name,
+             workload.stream.size(), bytes_read / static_cast<double>(workload.stream.size()));
   fmt::print("V {}, pos_dim {}, d_model {}, float32 rows, one thread, medians\n\n", vocabulary.size(),
              embedding.encoder().pos_dim(), d_model);
   fmt::print(

@@ -250,6 +250,35 @@ TEST_CASE("a copy shares the rows and outlives the original") {
   CHECK(same_bits(copy.table(), table));
 }
 
+TEST_CASE("new tokens change no row but their own, also of an embedding whose weights are all that is left") {
+  const KroneckerEncoder<256, 16> encoder;
+  const std::vector<std::string> tokens = {"", "a", " word", "another"};
+  std::vector<std::string> more_tokens = tokens;
+  more_tokens.insert(more_tokens.end(), {"new", " newer"});
+  const LearnedProjection learned = LearnedProjection::normal(20, encoder.code_dim(), 1);
+  const KroneckerEmbedding embedding(encoder, Vocabulary(tokens), learned);
+  const KroneckerEmbedding rebuilt(encoder, Vocabulary(more_tokens), learned);
+  const auto extended = KroneckerEmbedding<KroneckerEncoder<256, 16>>::from_parts(
+      encoder, kronecker::TokenBytes(Vocabulary(more_tokens), encoder), embedding.projection());
+  CHECK(same_bits(rebuilt.table().topRows(4), embedding.table()));
+  CHECK(same_bits(extended.table(), rebuilt.table()));
+  CHECK(same_bits(extended.forward({5}), embedding.embed(" newer").transpose()));
+}
+
+TEST_CASE("parts that do not fit each other make no embedding") {
+  using Embedding = KroneckerEmbedding<GoldenEncoder>;
+  const Vocabulary vocabulary({"a"});
+  const auto rows = LearnedProjection::normal(2, GoldenEncoder().code_dim(), 1);
+  CHECK(message_of<std::invalid_argument>([&] {
+          Embedding::from_parts(GoldenEncoder(),
+                                kronecker::TokenBytes(vocabulary, KroneckerEncoder<256, 4>()), rows);
+        }) == "token bytes of pos_dim 4 do not fit the encoder's 8");
+  CHECK(message_of<std::invalid_argument>([&] {
+          Embedding::from_parts(GoldenEncoder(), kronecker::TokenBytes(vocabulary, GoldenEncoder()),
+                                LearnedProjection::normal(2, 1024, 1));
+        }) == "the projection's code_dim 1024 is not the encoder's 2048 (256 x 8)");
+}
+
 TEST_CASE("an embedding that was moved from still works") {
   auto original = golden_embedding({});
   const RowMajorMatrix<float> table = original.table();

@@ -98,3 +98,12 @@ TEST_CASE("a projection without rows or columns is refused") {
           LearnedProjection::from_torch(RowMajorMatrix<float>(0, 8));
         }) == "d_model 0 is not positive");
 }
+
+TEST_CASE("a projection is made of rows that fit its sizes, and shares them") {
+  const auto rows = LearnedProjection::normal(4, 6, 1).rows();
+  CHECK(LearnedProjection::from_rows(4, 6, rows).rows().data() == rows.data());
+  CHECK(message_of<std::invalid_argument>([&] { LearnedProjection::from_rows(5, 6, rows); }) ==
+        "24 weights are no projection of 5 x 6");
+  CHECK(message_of<std::invalid_argument>([&] { LearnedProjection::from_rows(0, 6, rows); }) ==
+        "24 weights are no projection of 0 x 6");
+}

@@ -35,3 +35,23 @@ TEST_CASE("a token outside the alphabet is named by its id") {
           TokenBytes(Vocabulary({"ok", "a\xc8"}), KroneckerEncoder(128, 4));
         }) == "token id 1: byte 200 at position 1 is outside the alphabet of char_dim 128");
 }
+
+TEST_CASE("token bytes are made of arrays that fit each other, and share them") {
+  const TokenBytes original(Vocabulary({"ab", "cde"}), KroneckerEncoder<256, 4>());
+  const auto array_of = [](std::vector<std::uint8_t> values) {
+    return kronecker::SharedArray<std::uint8_t>::make(values.size(), [&](std::span<std::uint8_t> array) {
+      std::copy(values.begin(), values.end(), array.begin());
+    });
+  };
+  const auto bytes = array_of({'a', 'b', 0, 0, 'c', 'd', 'e', 0});
+  const TokenBytes copy(bytes, array_of({2, 3}), 4, 1);
+  CHECK(copy.bytes().data() == bytes.data());
+  CHECK(copy.size() == 2);
+  CHECK(copy.truncated() == 1);
+  CHECK(message_of<std::invalid_argument>([&] {
+          TokenBytes(bytes, array_of({2, 3, 1}), 4, 0);
+        }) == "8 token bytes do not fit 3 lengths at pos_dim 4");
+  CHECK(message_of<std::invalid_argument>([&] {
+          TokenBytes(bytes, array_of({2, 5}), 4, 0);
+        }) == "token id 1 has a length of 5 over pos_dim 4");
+}
