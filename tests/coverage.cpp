@@ -105,6 +105,7 @@ TEST_CASE("GPT-2's tokens are all told apart by their bytes, and 340 are not by 
   const Vocabulary reference(test_support::read_token_file(folder / "gpt2.reference.tokens.bin"));
   const Coverage found = coverage(reference, whole_tokens);
   CHECK(found.colliding_tokens == 340);
+  CHECK(found.same_bytes_tokens == 340);
   const auto largest = std::ranges::max_element(found.shared_codes, {},
                                                 [](const SharedCode& shared) { return shared.ids.size(); });
   REQUIRE(largest != found.shared_codes.end());
@@ -126,6 +127,7 @@ TEST_CASE("what a pos_dim costs and loses on GPT-2's vocabulary") {
   CHECK(found.truncated_tokens == 72);
   CHECK(found.empty_tokens == 0);
   CHECK(found.colliding_tokens == 44);
+  CHECK(found.same_bytes_tokens == 0);
   CHECK(found.shared_codes.size() == 14);
   CHECK(found.reached_cells == 1487);
 

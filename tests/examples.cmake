@@ -90,6 +90,13 @@ expect(0 "wrote table.safetensors: wte.weight of .8000, 1. F16" kron export mode
 expect(0 "F16  wte.weight .8000, 1." kron inspect table.safetensors)
 expect(0 "wrote fit.kron: the projection explains 100.00 % of the table" kron fit table.safetensors --name wte.weight
   --vocabulary ${vocabulary} --pos-dim 4 --no-z-normalize --output fit.kron)
+if(PYTHON)
+  execute_process(COMMAND ${PYTHON} ${CMAKE_CURRENT_LIST_DIR}/check_safetensors.py model.kron table.safetensors
+    WORKING_DIRECTORY ${BINARY} OUTPUT_VARIABLE output COMMAND_ERROR_IS_FATAL ANY)
+  if(NOT output STREQUAL "model.kron projection.rows token_bytes token_lengths\ntable.safetensors wte.weight\n")
+    message(FATAL_ERROR "another implementation reads ${output}")
+  endif()
+endif()
 expect(0 "wrote ids.npy: 3 x 1 float32" kron embed model.kron --ids 1,2,3 --output ids.npy)
 expect(0 "wrote words.npy: 2 x 1 float32" kron embed model.kron --string unseen --string word --output words.npy)
 

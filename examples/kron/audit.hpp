@@ -59,6 +59,7 @@ class Audit {
               const std::vector<kronecker::PosDimChoice>& choices) const {
     fmt::print("{} at pos_dim {}: {} tokens\n", vocabulary_, pos_dim_, coverage.vocab_size);
     fmt::print("  {} are truncated, {} are empty\n", coverage.truncated_tokens, coverage.empty_tokens);
+    fmt::print("  {} have the same bytes as another\n", coverage.same_bytes_tokens);
     fmt::print("  {} share their code with another, in {} groups\n", coverage.colliding_tokens,
                coverage.shared_codes.size());
     fmt::print("  {} of {} cells are reached\n", coverage.reached_cells, coverage.code_dim);
@@ -96,6 +97,7 @@ class Audit {
                 {"tokens", coverage.vocab_size},
                 {"truncated", coverage.truncated_tokens},
                 {"empty", coverage.empty_tokens},
+                {"same_bytes", coverage.same_bytes_tokens},
                 {"colliding", coverage.colliding_tokens},
                 {"reached_cells", coverage.reached_cells},
                 {"code_dim", coverage.code_dim},

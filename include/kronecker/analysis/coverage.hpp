@@ -39,6 +39,7 @@ struct Coverage {
   TokenId vocab_size;                    ///< Number of tokens, V.
   TokenId truncated_tokens;              ///< Tokens longer than pos_dim bytes.
   TokenId empty_tokens;                  ///< Tokens of which no byte is kept: their embedding is zero.
+  TokenId same_bytes_tokens;             ///< Tokens whose bytes another token has too, whatever pos_dim is.
   TokenId colliding_tokens;              ///< Tokens in `shared_codes`.
   std::vector<SharedCode> shared_codes;  ///< By lowest id. Several empty tokens share the code of zeros.
   int reached_cells;                     ///< Cells that at least one token lights.
@@ -88,6 +89,17 @@ inline TokenId count_truncated(const Vocabulary& vocabulary, int pos_dim) {
   return truncated;
 }
 
+inline TokenId count_same_bytes(const Vocabulary& vocabulary) {
+  std::vector<bool> has_double(static_cast<std::size_t>(vocabulary.size()));
+  for (TokenId id = 0; id < vocabulary.size(); ++id) {
+    const TokenId first = *vocabulary.find(vocabulary.bytes(id));
+    if (first == id) continue;
+    has_double[static_cast<std::size_t>(first)] = true;
+    has_double[static_cast<std::size_t>(id)] = true;
+  }
+  return static_cast<TokenId>(std::count(has_double.begin(), has_double.end(), true));
+}
+
 }  // namespace detail
 
 /// How well the codes of `encoder` fit `vocabulary`. Throws std::invalid_argument if a token has a byte
@@ -97,6 +109,7 @@ Coverage coverage(const Vocabulary& vocabulary, const KroneckerEncoder<CharDim, 
   Coverage result{.vocab_size = vocabulary.size(),
                   .truncated_tokens = detail::count_truncated(vocabulary, encoder.pos_dim()),
                   .empty_tokens = 0,
+                  .same_bytes_tokens = detail::count_same_bytes(vocabulary),
                   .colliding_tokens = 0,
                   .shared_codes = {},
                   .reached_cells = 0,

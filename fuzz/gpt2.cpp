@@ -1,0 +1,9 @@
+/// Reads any bytes as an encoder.json.
+
+#include "fuzz.hpp"
+
+#include <kronecker/vocabularies/gpt2.hpp>
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  return fuzz::read_as_file(data, size, [](const auto& path) { kronecker::load_gpt2(path); });
+}
