@@ -9,13 +9,16 @@
 
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
+#include <kronecker/analysis/accounting.hpp>
+#include <kronecker/analysis/neighbors.hpp>
 #include <kronecker/files/npy.hpp>
+#include <kronecker/version.hpp>
+#include <kronecker/vocabularies/sentencepiece.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <iostream>
-#include <numeric>
 
 namespace {
 
@@ -91,21 +94,23 @@ void write_embeddings(const std::filesystem::path& path, const Embedding& embedd
   fmt::print("\nEmbeddings: {} x {} float32 written to {}\n", ids.size(), d_model, path.string());
 }
 
-void print_cost_row(const std::string& name, double vocab_size, double d_model, double pos_dim) {
-  const double table = vocab_size * d_model, projection = 256 * pos_dim * d_model;
-  const double saved = 100 * (1 - projection / table);
-  fmt::print("  {:<28} {:>7} -> {:>6}  ({:+.2f} %)   {:>7}B -> {:>6}B + {}B\n", name, short_number(table),
-             short_number(projection), -saved, short_number(4 * table), short_number(4 * projection),
-             short_number(vocab_size * (pos_dim + 1)));
+void print_cost_row(const std::string& name, const kronecker::EmbeddingSizes& sizes) {
+  const kronecker::Accounting costs = kronecker::account(sizes);
+  const auto shown_count = [](std::uint64_t count) { return short_number(static_cast<double>(count)); };
+  fmt::print("  {:<28} {:>7} -> {:>6}  ({:+.2f} %)   {:>7}B -> {:>6}B + {}B\n", name,
+             shown_count(costs.input_parameters.table), shown_count(costs.input_parameters.kronecker),
+             -costs.input_parameters.saved_percent(), shown_count(costs.input_memory.table),
+             shown_count(costs.input_memory.kronecker - costs.token_bytes_memory),
+             shown_count(costs.token_bytes_memory));
 }
 
 void print_costs(const Embedding& embedding) {
   fmt::print(
       "\nInput parameters, table -> projection; memory as float32, table -> projection + token bytes\n");
-  print_cost_row(fmt::format("this vocabulary, V {}", embedding.vocab_size()), embedding.vocab_size(),
-                 embedding.d_model(), embedding.encoder().pos_dim());
-  print_cost_row("GPT-2 124M, V 50257", 50257, 768, 16);
-  print_cost_row("production, V 131072", 131072, 4096, 32);
+  print_cost_row(fmt::format("this vocabulary, V {}", embedding.vocab_size()),
+                 {embedding.vocab_size(), embedding.d_model(), embedding.encoder().pos_dim()});
+  print_cost_row("GPT-2 124M, V 50257", {50257, 768, 16});
+  print_cost_row("production, V 131072", {131072, 4096, 32});
 }
 
 void print_times(const Embedding& embedding, const std::vector<TokenId>& ids) {
@@ -141,30 +146,17 @@ void print_times(const Embedding& embedding, const std::vector<TokenId>& ids) {
 
 void print_neighbours(const Embedding& embedding, const kronecker::Vocabulary& vocabulary,
                       const std::vector<std::string>& words) {
-  constexpr std::size_t nearest = 5;
-  const Encoder encoder(256, 32);
+  const kronecker::KroneckerEncoder<> encoder;
+  const kronecker::TokenBytes token_bytes(vocabulary, encoder);
   fmt::print(
       "\nNearest tokens, by the cosine of the codes at pos_dim 32 (in brackets: of the embeddings above)\n");
   for (const std::string& word : words) {
     const std::string in_text = " " + word;  // inside a text, a word comes with the space before it
-    std::vector<float> cosines(static_cast<std::size_t>(vocabulary.size()));
-    for (TokenId id = 0; id < vocabulary.size(); ++id)
-      cosines[static_cast<std::size_t>(id)] = encoder.cosine(in_text, vocabulary.bytes(id));
-    std::vector<TokenId> order(cosines.size());
-    std::iota(order.begin(), order.end(), TokenId{0});
-    const std::size_t count = std::min(nearest, order.size());
-    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
-                      [&](TokenId a, TokenId b) {
-                        const float cosine_a = cosines[static_cast<std::size_t>(a)],
-                                    cosine_b = cosines[static_cast<std::size_t>(b)];
-                        return cosine_a != cosine_b ? cosine_a > cosine_b : a < b;
-                      });
     fmt::print("  {:<14}{}", shown(in_text), vocabulary.find(in_text) ? "" : " (no token)");
     const Eigen::VectorXf embedded = embedding.embed(in_text);
-    for (std::size_t i = 0; i < count; ++i) {
-      const Eigen::VectorXf other = embedding.embed(vocabulary.bytes(order[i]));
-      fmt::print("  {} {:.3f} ({:.3f})", shown(vocabulary.bytes(order[i])),
-                 cosines[static_cast<std::size_t>(order[i])],
+    for (const auto& [id, cosine] : kronecker::nearest_tokens(token_bytes, encoder, in_text, 5).tokens) {
+      const Eigen::VectorXf other = embedding.embed(vocabulary.bytes(id));
+      fmt::print("  {} {:.3f} ({:.3f})", shown(vocabulary.bytes(id)), cosine,
                  embedded.dot(other) / (embedded.norm() * other.norm()));
     }
     fmt::print("\n");
@@ -182,7 +174,7 @@ int run(const Options& options) {
   const std::string text = read_text(options.text);
   if (text.empty()) throw kronecker::FileError(options.text + ": there is no text to embed");
   const embed_text::Tokenizer tokenizer(options.tokenizer);
-  const kronecker::Vocabulary vocabulary = tokenizer.vocabulary();
+  const kronecker::Vocabulary vocabulary = kronecker::load_sentencepiece(options.tokenizer);
   const Encoder encoder(256, options.pos_dim);
   const Embedding embedding(encoder, vocabulary, make_projection(options, encoder));
   const std::vector<TokenId> ids = tokenizer.encode(text);

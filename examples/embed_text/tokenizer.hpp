@@ -1,6 +1,6 @@
 #pragma once
 
-/// SentencePiece's tokenizer as the source of a Kronecker vocabulary.
+/// SentencePiece's tokenizer, for texts.
 
 #include "progress.hpp"
 
@@ -32,14 +32,6 @@ class Tokenizer {
   explicit Tokenizer(const std::filesystem::path& model) {
     const auto status = processor_.LoadFromSerializedProto(read_file(model));
     if (!status.ok()) throw kronecker::FileError(model.string() + ": not a SentencePiece model");
-  }
-
-  /// Every token's true bytes.
-  kronecker::Vocabulary vocabulary() const {
-    std::vector<std::string> tokens;
-    for (int id = 0; id < processor_.GetPieceSize(); ++id)
-      tokens.push_back(kronecker::bytes_from_sentencepiece(processor_.IdToPiece(id)));
-    return kronecker::Vocabulary(std::move(tokens));
   }
 
   /// The tokens of a text. A long one is cut at line ends, since SentencePiece takes 90 bytes of memory for

@@ -5,6 +5,7 @@
 #include <kronecker/vocabularies/load.hpp>
 
 #include <algorithm>
+#include <cmath>
 
 namespace kron {
 
@@ -71,9 +72,9 @@ class Inspect {
         kronecker::load<kronecker::KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>>(path_);
     const auto& encoder = embedding.encoder();
     const auto rows = embedding.projection().rows().span();
-    const auto not_finite = check_ ? std::count_if(rows.begin(), rows.end(),
-                                                   [](float w) { return !kronecker::detail::is_finite(w); })
-                                   : 0;
+    const auto not_finite =
+        check_ ? std::count_if(rows.begin(), rows.end(), [](float weight) { return !std::isfinite(weight); })
+               : 0;
     if (as_json_) {
       ordered_json report{{"file", path_},
                           {"kind", "embedding"},

@@ -20,6 +20,23 @@ inline void add_code_options(CLI::App& command, kronecker::CodeOptions& options)
                    "The weights were trained without z-normalisation");
 }
 
+/// A matrix of trained weights: the file, and the name in it.
+struct WeightsOption {
+  std::string path, name;
+
+  void add(CLI::App& command, const char* positional, const char* shape) {
+    command
+        .add_option(positional, path,
+                    fmt::format("Checkpoint (safetensors, or the index of several) or .npy of {}", shape))
+        ->type_name("FILE")
+        ->required();
+    command.add_option("--name", name, "Name of the tensor, or a unique end of it")
+        ->type_name("NAME")
+        ->capture_default_str();
+  }
+  kronecker::RowMajorMatrix<float> read() const { return read_weights(path, name); }
+};
+
 inline void add_output(CLI::App& command, std::string& path, const char* what) {
   command.add_option("--output", path, what)->type_name("FILE")->required();
 }
@@ -30,14 +47,7 @@ class Import {
   explicit Import(CLI::App& tool)
       : command_(tool.add_subcommand("import",
                                      "Make a saved embedding of a trained projection and a vocabulary")) {
-    command_
-        ->add_option("WEIGHTS", weights_,
-                     "Checkpoint (safetensors, or the index of several) or .npy of (d_model, 256 * pos_dim)")
-        ->type_name("FILE")
-        ->required();
-    command_->add_option("--name", name_, "Name of the tensor, or a unique end of it")
-        ->type_name("NAME")
-        ->capture_default_str();
+    weights_.add(*command_, "WEIGHTS", "(d_model, 256 * pos_dim)");
     add_vocabulary(*command_, vocabulary_);
     command_->add_flag("--reference", reference_,
                        "The weights were trained with the PyTorch reference's strings");
@@ -47,11 +57,11 @@ class Import {
   const CLI::App* command() const { return command_; }
 
   int run() const {
-    const auto weight = read_weights(weights_, name_);
+    const auto weight = weights_.read();
     if (weight.cols() % 256 != 0 || weight.cols() / 256 < 1 || weight.cols() / 256 > 255)
       throw kronecker::FileError(fmt::format(
           "{}: a projection of {} columns is not for 256 byte values: the columns must be 256 * pos_dim",
-          weights_, weight.cols()));
+          weights_.path, weight.cols()));
     const auto text = reference_ ? kronecker::TokenText::reference : kronecker::TokenText::raw;
     const Encoder encoder(256, static_cast<int>(weight.cols() / 256), options_);
     const Embedding embedding(encoder, kronecker::load_vocabulary(vocabulary_, text),
@@ -64,8 +74,8 @@ class Import {
 
  private:
   CLI::App* command_;
-  std::string weights_, vocabulary_, output_;
-  std::string name_ = "projection.weight";
+  WeightsOption weights_{"", "projection.weight"};
+  std::string vocabulary_, output_;
   kronecker::CodeOptions options_;
   bool reference_ = false;
 };
@@ -76,14 +86,7 @@ class Fit {
   explicit Fit(CLI::App& tool)
       : command_(tool.add_subcommand("fit",
                                      "Fit a projection to a trained table, and show how much it explains")) {
-    command_
-        ->add_option("TABLE", table_,
-                     "Checkpoint (safetensors, or the index of several) or .npy of (V, d_model)")
-        ->type_name("FILE")
-        ->required();
-    command_->add_option("--name", name_, "Name of the tensor, or a unique end of it")
-        ->type_name("NAME")
-        ->capture_default_str();
+    table_.add(*command_, "TABLE", "(V, d_model)");
     add_vocabulary(*command_, vocabulary_);
     add_pos_dim(*command_, pos_dim_);
     add_code_options(*command_, options_);
@@ -95,7 +98,7 @@ class Fit {
   int run() const {
     const kronecker::Vocabulary vocabulary = kronecker::load_vocabulary(vocabulary_);
     const Encoder encoder(256, pos_dim_, options_);
-    const auto fit = kronecker::fit_projection(encoder, vocabulary, read_weights(table_, name_));
+    const auto fit = kronecker::fit_projection(encoder, vocabulary, table_.read());
     kronecker::save(output_, Embedding(encoder, vocabulary, fit.projection));
 
     std::vector<float> sorted(fit.residual.begin(), fit.residual.end());
@@ -122,8 +125,8 @@ class Fit {
 
  private:
   CLI::App* command_;
-  std::string table_, vocabulary_, output_;
-  std::string name_ = "weight";
+  WeightsOption table_{"", "weight"};
+  std::string vocabulary_, output_;
   kronecker::CodeOptions options_;
   int pos_dim_ = 32;
   bool as_json_ = false;
