@@ -7,6 +7,7 @@
 #include <array>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <random>
 #include <thread>
 
@@ -250,16 +251,18 @@ TEST_CASE("a copy shares the rows and outlives the original") {
   CHECK(same_bits(copy.table(), table));
 }
 
-TEST_CASE("new tokens change no row but their own, also of an embedding whose weights are all that is left") {
+TEMPLATE_TEST_CASE(
+    "new tokens change no row but their own, also of an embedding whose weights are all that is left", "",
+    float, Eigen::bfloat16, Eigen::half, std::int8_t) {
   const KroneckerEncoder<256, 16> encoder;
   const std::vector<std::string> tokens = {"", "a", " word", "another"};
   std::vector<std::string> more_tokens = tokens;
   more_tokens.insert(more_tokens.end(), {"new", " newer"});
   const LearnedProjection learned = LearnedProjection::normal(20, encoder.code_dim(), 1);
-  const KroneckerEmbedding embedding(encoder, Vocabulary(tokens), learned);
-  const KroneckerEmbedding rebuilt(encoder, Vocabulary(more_tokens), learned);
-  const auto extended = KroneckerEmbedding<KroneckerEncoder<256, 16>>::from_parts(
-      encoder, kronecker::TokenBytes(Vocabulary(more_tokens), encoder), embedding.projection());
+  using Embedding = KroneckerEmbedding<KroneckerEncoder<256, 16>, TestType>;
+  const Embedding embedding(encoder, Vocabulary(tokens), learned);
+  const Embedding rebuilt(encoder, Vocabulary(more_tokens), learned);
+  const Embedding extended(encoder, Vocabulary(more_tokens), embedding.projection());
   CHECK(same_bits(rebuilt.table().topRows(4), embedding.table()));
   CHECK(same_bits(extended.table(), rebuilt.table()));
   CHECK(same_bits(extended.forward({5}), embedding.embed(" newer").transpose()));
@@ -271,11 +274,13 @@ TEST_CASE("parts that do not fit each other make no embedding") {
   const auto rows = LearnedProjection::normal(2, GoldenEncoder().code_dim(), 1);
   CHECK(message_of<std::invalid_argument>([&] {
           Embedding::from_parts(GoldenEncoder(),
-                                kronecker::TokenBytes(vocabulary, KroneckerEncoder<256, 4>()), rows);
+                                kronecker::TokenBytes(vocabulary, KroneckerEncoder<256, 4>()),
+                                kronecker::ProjectionRows<float>::round(rows));
         }) == "token bytes of pos_dim 4 do not fit the encoder's 8");
   CHECK(message_of<std::invalid_argument>([&] {
-          Embedding::from_parts(GoldenEncoder(), kronecker::TokenBytes(vocabulary, GoldenEncoder()),
-                                LearnedProjection::normal(2, 1024, 1));
+          Embedding::from_parts(
+              GoldenEncoder(), kronecker::TokenBytes(vocabulary, GoldenEncoder()),
+              kronecker::ProjectionRows<float>::round(LearnedProjection::normal(2, 1024, 1)));
         }) == "the projection's code_dim 1024 is not the encoder's 2048 (256 x 8)");
 }
 
@@ -390,4 +395,62 @@ TEST_CASE("tokens of the real vocabularies are embedded as the definition says")
     CHECK(worst < 3e-6);
     CHECK(embedding.truncated_tokens() == truncated);
   }
+}
+
+TEMPLATE_TEST_CASE("rows of fewer bytes give the sums of the rounded weights", "", Eigen::bfloat16,
+                   Eigen::half, std::int8_t) {
+  for (const auto& [mode, options] : modes()) {
+    INFO("mode " << mode);
+    const KroneckerEncoder<256, 16> encoder(options);
+    const Vocabulary vocabulary = random_vocabulary(200, 256, 20, 11);
+    const KroneckerEmbedding full(encoder, vocabulary, LearnedProjection::normal(77, encoder.code_dim(), 12));
+    const auto embedding = full.template cast<TestType>();
+    const KroneckerEmbedding<KroneckerEncoder<256, 16>, TestType> built(
+        encoder, vocabulary, LearnedProjection::normal(77, encoder.code_dim(), 12));
+    CHECK(same_bits(embedding.table(), built.table()));
+    CHECK(same_bits(embedding.template cast<TestType>().table(), embedding.table()));
+    // Sums of the rounded weights in float, which int8 rows take exactly and multiply in another order.
+    const auto expected = embedding.template cast<float>().table();
+    const bool is_exact = !std::is_same_v<TestType, std::int8_t>;
+    if (is_exact)
+      CHECK(same_bits(embedding.table(), expected));
+    else
+      CHECK(max_difference(embedding.table(), expected) < 1e-5);
+    for (TokenId id = 0; id < vocabulary.size(); ++id)
+      if (!same_bits(embedding.embed(vocabulary.bytes(id)).transpose(), embedding.forward({id})))
+        FAIL("id " << id);
+  }
+}
+
+TEST_CASE(
+    "embeddings of fewer bytes point where those of float rows do, for every token of a real vocabulary") {
+  for (const auto& path : test_support::real_token_files()) {
+    if (!path.string().ends_with("gpt2.tokens.bin")) continue;
+    const KroneckerEncoder<256, 16> encoder;
+    const KroneckerEmbedding embedding(encoder, Vocabulary(test_support::read_token_file(path)),
+                                       LearnedProjection::normal(768, encoder.code_dim(), 3));
+    const auto least_cosine = [&](const auto& other) {
+      double least = 1;
+      for (TokenId id = 0; id < embedding.vocab_size(); ++id) {
+        const Eigen::RowVectorXd a = embedding.forward({id}).row(0).cast<double>();
+        const Eigen::RowVectorXd b = other.forward({id}).row(0).template cast<double>();
+        least = std::min(least, a.dot(b) / (a.norm() * b.norm()));
+      }
+      return least;
+    };
+    CHECK(least_cosine(embedding.cast<std::int8_t>()) >= 0.9999);
+    CHECK(least_cosine(embedding.cast<Eigen::bfloat16>()) >= 0.99999);
+    CHECK(least_cosine(embedding.cast<Eigen::half>()) >= 0.99999);
+  }
+}
+
+TEST_CASE("a weight beyond the range of the rows is named") {
+  const KroneckerEncoder<256, 4> encoder({.z_normalize = false});
+  RowMajorMatrix<float> weight = RowMajorMatrix<float>::Zero(2, 1024);
+  weight(1, 5) = 70000;
+  const KroneckerEmbedding embedding(encoder, Vocabulary({"a"}), LearnedProjection::from_torch(weight));
+  CHECK(message_of<std::invalid_argument>([&] { embedding.cast<Eigen::half>(); }) ==
+        "after rounding to 16 bits, projection weight (1, 5) is inf: weights must be finite");
+  CHECK_NOTHROW(embedding.cast<std::int8_t>());
+  CHECK_NOTHROW(embedding.cast<Eigen::bfloat16>());
 }

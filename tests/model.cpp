@@ -70,6 +70,31 @@ TEST_CASE("an embedding of any size loads with run-time sizes") {
   CHECK(same_bits(loaded.table(), saved.table()));
 }
 
+TEMPLATE_TEST_CASE("rows of every type are saved and loaded, and as no other type", "", Eigen::bfloat16,
+                   Eigen::half, std::int8_t) {
+  const ScratchFolder folder("model");
+  using Encoder = KroneckerEncoder<256, 16>;
+  const auto saved = some_embedding(Encoder()).template cast<TestType>();
+  kronecker::save(folder / "model", saved);
+  const auto loaded = kronecker::load<Encoder, TestType>(folder / "model");
+  CHECK(same_bits(loaded.table(), saved.table()));
+  CHECK(message_of<FileError>([&] {
+          kronecker::load<Encoder>(folder / "model");
+        }).starts_with((folder / "model").string() + ": tensor 'projection.rows' is of type "));
+  kronecker::save(folder / "again", loaded);
+  CHECK(test_support::content_of(folder / "again") == test_support::content_of(folder / "model"));
+}
+
+TEST_CASE("int8 rows without their scales are refused") {
+  const ScratchFolder folder("model");
+  using Encoder = KroneckerEncoder<256, 16>;
+  kronecker::save(folder / "model", some_embedding(Encoder()).cast<std::int8_t>());
+  replace_in(folder / "model", "column_scales", "column_scalez");
+  CHECK(message_of<FileError>([&] { kronecker::load<Encoder, std::int8_t>(folder / "model"); }) ==
+        (folder / "model").string() +
+            ": not a saved embedding: the tensor 'projection.column_scales' is missing");
+}
+
 TEST_CASE("a loaded embedding outlives its file") {
   const ScratchFolder folder("model");
   const KroneckerEncoder<256, 16> encoder;

@@ -21,6 +21,9 @@ namespace kronecker {
 /// The learned weights, in float32, exactly as they were learned. Immutable; copies share the weights.
 ///
 /// Kept transposed, (D, d_model): row c holds the d_model weights of cell c, which is column c of W.
+///
+/// Weights that are read back from an embedding that z-normalises are marked as centred, and another
+/// embedding uses them as they are: centring them again would move last bits.
 class LearnedProjection {
  public:
   /// Random weights, normal with mean 0 and deviation 1 / sqrt(code_dim): the reference's default. The same
@@ -69,12 +72,16 @@ class LearnedProjection {
   /// The projection whose weights are `rows`, (code_dim, d_model), which it shares. Throws
   /// std::invalid_argument if a size is not positive or `rows` is of another size.
   static LearnedProjection from_rows(int d_model, int code_dim, SharedArray<float> rows) {
-    if (d_model < 1 || code_dim < 1 ||
-        rows.size() / static_cast<std::size_t>(d_model) != static_cast<std::size_t>(code_dim) ||
-        rows.size() % static_cast<std::size_t>(d_model) != 0)
-      detail::fail<std::invalid_argument>(rows.size(), " weights are no projection of ", d_model, " x ",
-                                          code_dim);
+    check_row_count(d_model, code_dim, rows.size());
     return LearnedProjection(d_model, code_dim, std::move(rows));
+  }
+
+  /// Throws std::invalid_argument if a size is not positive or `count` is not code_dim * d_model.
+  static void check_row_count(int d_model, int code_dim, std::size_t count) {
+    if (d_model < 1 || code_dim < 1 ||
+        count / static_cast<std::size_t>(d_model) != static_cast<std::size_t>(code_dim) ||
+        count % static_cast<std::size_t>(d_model) != 0)
+      detail::fail<std::invalid_argument>(count, " weights are no projection of ", d_model, " x ", code_dim);
   }
 
   /// W, (d_model, D), in PyTorch's layout: from_torch(W).to_torch() is W bit for bit.
@@ -86,6 +93,15 @@ class LearnedProjection {
 
   int d_model() const noexcept { return d_model_; }    ///< Rows of W.
   int code_dim() const noexcept { return code_dim_; }  ///< Columns of W, D.
+
+  /// Whether these are the rows of an embedding that z-normalises.
+  bool is_centred() const noexcept { return is_centred_; }
+  /// The same weights, marked as centred.
+  LearnedProjection marked_centred() const {
+    LearnedProjection marked = *this;
+    marked.is_centred_ = true;
+    return marked;
+  }
 
   /// All weights, (D, d_model): row c holds the weights of cell c.
   const SharedArray<float>& rows() const noexcept { return rows_; }
@@ -117,6 +133,7 @@ class LearnedProjection {
 
   int d_model_;
   int code_dim_;
+  bool is_centred_ = false;
   SharedArray<float> rows_;
 };
 

@@ -3,9 +3,10 @@
 /// One file for a whole embedding: rows, token bytes and every option, so that loading takes no tokenizer. It
 /// is a safetensors file with the tensors
 ///
-///     projection.rows  F32 (D, d_model)     as KroneckerEmbedding::projection() gives them
-///     token_bytes      U8  (V, pos_dim)
-///     token_lengths    U8  (V)
+///     projection.rows           F32, BF16, F16 or I8 (D, d_model)   as KroneckerEmbedding::rows() gives them
+///     projection.column_scales  F32 (d_model)                       for I8 alone
+///     token_bytes               U8 (V, pos_dim)
+///     token_lengths             U8 (V)
 ///
 /// and the options as metadata. Opening maps it: no row is read before a token lights it, and processes that
 /// open one file share its memory.
@@ -27,6 +28,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 namespace kronecker {
 
@@ -114,19 +116,25 @@ void save(const std::filesystem::path& path, const KroneckerEmbedding<Encoder, S
   const Encoder& encoder = embedding.encoder();
   const CodeOptions options = encoder.options();
   const TokenBytes& tokens = embedding.token_bytes();
-  const LearnedProjection projection = embedding.projection();
+  const ProjectionRows<Scalar>& rows = embedding.rows();
   const auto size = [](int value) { return static_cast<std::size_t>(value); };
   const auto flag = [](bool value) { return std::string(value ? "true" : "false"); };
-  write_safetensors(path,
-                    {{"projection.rows",
-                      "F32",
-                      {size(encoder.code_dim()), size(embedding.d_model())},
-                      detail::writer_of(projection.rows().span())},
-                     {"token_bytes",
-                      "U8",
-                      {size(tokens.size()), size(encoder.pos_dim())},
-                      detail::writer_of(tokens.bytes())},
-                     {"token_lengths", "U8", {size(tokens.size())}, detail::writer_of(tokens.lengths())}},
+  std::vector<TensorToWrite> tensors = {
+      {"projection.rows",
+       std::string(detail::tensor_type_name<Scalar>()),
+       {size(encoder.code_dim()), size(embedding.d_model())},
+       detail::writer_of(rows.values().span())},
+      {"token_bytes",
+       "U8",
+       {size(tokens.size()), size(encoder.pos_dim())},
+       detail::writer_of(tokens.bytes())},
+      {"token_lengths", "U8", {size(tokens.size())}, detail::writer_of(tokens.lengths())}};
+  if (rows.column_scales().size() > 0)
+    tensors.push_back({"projection.column_scales",
+                       "F32",
+                       {size(embedding.d_model())},
+                       detail::writer_of(rows.column_scales().span())});
+  write_safetensors(path, tensors,
                     {{"format", std::string(detail::model_format)},
                      {"format_version", std::to_string(model_format_version)},
                      {"char_dim", std::to_string(encoder.char_dim())},
@@ -193,10 +201,18 @@ KroneckerEmbedding<Encoder, Scalar> load(const std::filesystem::path& path) {
                                 token_bytes[id * bytes.shape[1] + p], " outside the alphabet of char_dim ",
                                 char_dim);
   }
+  SharedArray<float> column_scales;
+  if constexpr (ProjectionRows<Scalar>::type == kernels::RowType::int8) {
+    const TensorInfo& scales = detail::model_tensor(file, "projection.column_scales", 1);
+    if (scales.count != rows.shape[1])
+      detail::fail<FileError>(file.path(), ": 'projection.column_scales' has ", scales.count,
+                              " values, not d_model ", rows.shape[1]);
+    column_scales = file.values<float>(scales);
+  }
   return KroneckerEmbedding<Encoder, Scalar>::from_parts(
       encoder, TokenBytes(token_bytes, token_lengths, pos_dim, truncated),
-      LearnedProjection::from_rows(static_cast<int>(rows.shape[1]), encoder.code_dim(),
-                                   file.values<float>(rows)));
+      ProjectionRows<Scalar>(static_cast<int>(rows.shape[1]), encoder.code_dim(), file.values<Scalar>(rows),
+                             column_scales));
 }
 
 }  // namespace kronecker

@@ -1,0 +1,40 @@
+#pragma once
+
+/// What the kernels take: rows of numbers in one of four types, and the tokens that light them.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace kronecker::kernels {
+
+/// How the numbers of a row are stored.
+enum class RowType {
+  float32,   ///< IEEE single precision.
+  bfloat16,  ///< The upper half of a float32.
+  float16,   ///< IEEE half precision.
+  int8,      ///< -127 to 127, times a float32 scale of the column.
+};
+
+/// Size in bytes of a number of a row.
+constexpr std::size_t size_of(RowType type) noexcept {
+  return type == RowType::float32 ? 4 : type == RowType::int8 ? 1 : 2;
+}
+
+/// The rows of a projection, (D, d_model).
+struct Rows {
+  const void* values;          ///< Cell c's numbers start at c * d_model; any alignment.
+  const float* column_scales;  ///< (d_model) for int8 rows, else null.
+  std::size_t d_model;         ///< Length of a row.
+  std::size_t pos_dim;         ///< Byte b at position p lights cell b * pos_dim + p.
+};
+
+/// A sequence of tokens.
+struct Tokens {
+  const std::uint8_t* bytes;    ///< (V, pos_dim): the bytes of each token of a vocabulary.
+  const std::uint8_t* lengths;  ///< (V): how many of them it has.
+  const float* scales;          ///< (pos_dim + 1): a_L for each length.
+  const std::int32_t* ids;      ///< (count): the tokens, each below V.
+  std::size_t count;            ///< Length of the sequence.
+};
+
+}  // namespace kronecker::kernels
