@@ -20,24 +20,11 @@ namespace kronecker::kernels {
 
 /// The rows that one token lights.
 struct LitRows {
-  const void* rows[255];       // in byte order
+  const char* rows[255];       // in byte order
   std::size_t count;           // L
   float scale;                 // a_L
   const float* column_scales;  // as in Rows
 };
-
-/// Looks up the rows of token i of a sequence; false if it has no bytes.
-[[maybe_unused]] static inline bool light(LitRows& lit, const Rows& rows, std::size_t number_size,
-                                          const Tokens& tokens, std::size_t i) noexcept {
-  const auto id = static_cast<std::size_t>(tokens.ids[i]);
-  const std::uint8_t* bytes = tokens.bytes + id * rows.pos_dim;
-  lit.count = tokens.lengths[id];
-  lit.scale = tokens.scales[lit.count];
-  for (std::size_t p = 0; p < lit.count; ++p)
-    lit.rows[p] =
-        static_cast<const char*>(rows.values) + (bytes[p] * rows.pos_dim + p) * rows.d_model * number_size;
-  return lit.count > 0;
-}
 
 /// Whether to write around the caches. It pays once the output would not stay in them anyway: the memory is
 /// then written without being read first, and the rows keep the caches to themselves. It takes an output

@@ -10,8 +10,8 @@
 #include <optional>
 #include <string_view>
 
-/// Vectors as GCC and clang spell them; other compilers get plain loops that they may turn into vector code.
-#if defined(__GNUC__) && !defined(KRONECKER_NO_VECTOR_EXTENSIONS)
+// Vectors as GCC and clang spell them; other compilers get plain loops that they may turn into vector code.
+#if defined(__GNUC__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && !defined(KRONECKER_NO_VECTOR_EXTENSIONS)
 #define KRONECKER_HAS_VECTORS 1
 #if defined(__x86_64__)
 #define KRONECKER_HAS_AVX 1
