@@ -147,6 +147,20 @@ class KroneckerEmbedding {
                                                             ProjectionRows<Other>::round(projection()));
   }
 
+  /// Throws std::out_of_range if an id is negative or not less than V, naming it and its index.
+  void check_ids(std::span<const TokenId> ids) const {
+    for (std::size_t i = 0; i < ids.size(); ++i)
+      if (ids[i] < 0 || ids[i] >= vocab_size())
+        detail::fail<std::out_of_range>("token id ", ids[i], " at index ", i,
+                                        " is outside the vocabulary of ", vocab_size(), " tokens");
+  }
+
+  /// A sequence of tokens as the kernels take it; the ids are not checked. Valid as long as this and the ids.
+  kernels::Tokens view(std::span<const TokenId> ids) const noexcept {
+    return {token_bytes_.bytes().data(), token_bytes_.lengths().data(), scales_.data(), ids.data(),
+            ids.size()};
+  }
+
   /// Number of tokens longer than pos_dim bytes.
   TokenId truncated_tokens() const noexcept { return token_bytes_.truncated(); }
 
@@ -186,13 +200,6 @@ class KroneckerEmbedding {
   }
 
   std::size_t row_size() const noexcept { return static_cast<std::size_t>(d_model()); }
-
-  void check_ids(std::span<const TokenId> ids) const {
-    for (std::size_t i = 0; i < ids.size(); ++i)
-      if (ids[i] < 0 || ids[i] >= vocab_size())
-        detail::fail<std::out_of_range>("token id ", ids[i], " at index ", i,
-                                        " is outside the vocabulary of ", vocab_size(), " tokens");
-  }
 
   void gather_sum(std::span<const TokenId> ids, float* out) const noexcept {
     gather_sum(

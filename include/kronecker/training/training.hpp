@@ -1,0 +1,5 @@
+#pragma once
+
+/// Learning a projection: gradients.
+
+#include <kronecker/training/gradient.hpp>

@@ -1,0 +1,199 @@
+#include "golden.hpp"
+
+#include <kronecker/training/gradient.hpp>
+
+#include <cstring>
+#include <random>
+#include <thread>
+
+using kronecker::CodeOptions;
+using kronecker::ColumnRange;
+using kronecker::KroneckerEmbedding;
+using kronecker::KroneckerEncoder;
+using kronecker::KroneckerHead;
+using kronecker::LearnedProjection;
+using kronecker::ProjectionGradient;
+using kronecker::RowMajorMatrix;
+using kronecker::TokenId;
+using kronecker::Vocabulary;
+using test_support::golden_matrix;
+using test_support::golden_path;
+
+namespace {
+
+using GoldenEncoder = KroneckerEncoder<256, 8>;
+
+KroneckerEmbedding<GoldenEncoder> golden_embedding(CodeOptions options) {
+  const auto bytes = kronecker::read_npy<std::uint8_t>(golden_path("emb_d8_p8_bytes.npy"));
+  const auto lengths = kronecker::read_npy<std::int16_t>(golden_path("emb_d8_p8_lens.npy"));
+  std::vector<std::string> tokens;
+  for (std::size_t id = 0; id < lengths.values.size(); ++id)
+    tokens.emplace_back(reinterpret_cast<const char*>(bytes.values.data()) + id * bytes.shape[1],
+                        static_cast<std::size_t>(lengths.values[id]));
+  return {GoldenEncoder(options), Vocabulary(tokens),
+          LearnedProjection::from_torch(golden_matrix("emb_d8_p8_weight.npy"))};
+}
+
+std::vector<TokenId> golden_ids() {
+  const auto ids = kronecker::read_npy<std::int64_t>(golden_path("emb_d8_p8_ids.npy")).values;
+  return {ids.begin(), ids.end()};
+}
+
+std::span<const float> values(const RowMajorMatrix<float>& matrix) {
+  return {matrix.data(), static_cast<std::size_t>(matrix.size())};
+}
+std::span<float> values(RowMajorMatrix<float>& matrix) {
+  return {matrix.data(), static_cast<std::size_t>(matrix.size())};
+}
+
+RowMajorMatrix<float> random_matrix(Eigen::Index rows, Eigen::Index columns, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  return RowMajorMatrix<float>::NullaryExpr(rows, columns, [&] { return normal(random); });
+}
+
+/// Tokens of run-time sizes, with one empty.
+KroneckerEmbedding<KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>> small_embedding(
+    CodeOptions options, const RowMajorMatrix<float>& weight) {
+  return {KroneckerEncoder(8, 3, options), Vocabulary({"\1\2", "", "\3", "\1\2\3", "\7\7\7\7", "\2\2"}),
+          LearnedProjection::from_torch(weight)};
+}
+
+/// The derivative of `loss(weight)` with respect to every weight, by central differences.
+template <class Loss>
+RowMajorMatrix<double> central_differences(const RowMajorMatrix<float>& weight, Loss loss) {
+  RowMajorMatrix<double> derivatives(weight.rows(), weight.cols());
+  constexpr float step = 0.125f;  // exact; the losses are linear in the weights
+  for (Eigen::Index i = 0; i < weight.size(); ++i) {
+    RowMajorMatrix<float> shifted = weight;
+    shifted.data()[i] = weight.data()[i] + step;
+    const double above = loss(shifted);
+    shifted.data()[i] = weight.data()[i] - step;
+    derivatives.data()[i] = (above - loss(shifted)) / (2 * static_cast<double>(step));
+  }
+  return derivatives;
+}
+
+double max_difference(const RowMajorMatrix<float>& a, const RowMajorMatrix<double>& b) {
+  return (a.cast<double>() - b).cwiseAbs().maxCoeff<Eigen::PropagateNaN>();
+}
+
+}  // namespace
+
+TEST_CASE("the gradient is the reference's, with z-normalisation") {
+  const auto embedding = golden_embedding({});
+  ProjectionGradient gradient = kronecker::gradient(embedding);
+  const auto grad_out = kronecker::read_npy<float>(golden_path("emb_d8_p8_G.npy")).values;
+  kronecker::accumulate_gradient(embedding, golden_ids(), grad_out, gradient);
+  const RowMajorMatrix<float> expected = golden_matrix("emb_d8_p8_grad_TT.npy");
+  CHECK(max_difference(gradient.to_torch(), expected.cast<double>()) <=
+        5e-5 * static_cast<double>(expected.cwiseAbs().maxCoeff<Eigen::PropagateNaN>()));
+}
+
+TEST_CASE("the gradient is the reference's, without z-normalisation") {
+  const auto embedding = golden_embedding({.z_normalize = false});
+  ProjectionGradient gradient = kronecker::gradient(embedding);
+  const auto grad_out = kronecker::read_npy<float>(golden_path("emb_d8_p8_G.npy")).values;
+  kronecker::accumulate_gradient(embedding, golden_ids(), grad_out, gradient);
+  const auto columns = kronecker::read_npy<std::int64_t>(golden_path("emb_d8_p8_gradcols_TF.npy")).values;
+  const RowMajorMatrix<float> column_values = golden_matrix("emb_d8_p8_gradvals_TF.npy");
+  RowMajorMatrix<double> expected = RowMajorMatrix<double>::Zero(8, embedding.encoder().code_dim());
+  for (std::size_t i = 0; i < columns.size(); ++i)
+    expected.col(columns[i]) = column_values.col(static_cast<Eigen::Index>(i)).cast<double>();
+  CHECK(max_difference(gradient.to_torch(), expected) <=
+        5e-5 * expected.cwiseAbs().maxCoeff<Eigen::PropagateNaN>());
+}
+
+TEST_CASE("gradients add up, and clear") {
+  const auto embedding = golden_embedding({});
+  const std::vector<TokenId> ids = golden_ids();
+  const RowMajorMatrix<float> grad_out = random_matrix(static_cast<Eigen::Index>(ids.size()), 8, 1);
+  ProjectionGradient whole = kronecker::gradient(embedding), parts = kronecker::gradient(embedding);
+  kronecker::accumulate_gradient(embedding, ids, values(grad_out), whole);
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    kronecker::accumulate_gradient(embedding, std::span(ids).subspan(i, 1),
+                                   values(grad_out).subspan(i * 8, 8), parts);
+  CHECK(whole.to_torch() == parts.to_torch());
+  whole.clear();
+  CHECK(whole.to_torch().isZero(0));
+}
+
+TEST_CASE("the gradient of an embedding is the derivative, in every mode") {
+  const std::vector<TokenId> ids = {0, 3, 3, 1, 2, 4, 5, 0};
+  for (const auto& [mode, options] : test_support::modes()) {
+    const RowMajorMatrix<float> weight = random_matrix(5, 24, 2), grad_out = random_matrix(8, 5, 3);
+    const auto embedding = small_embedding(options, weight);
+    ProjectionGradient gradient = kronecker::gradient(embedding);
+    kronecker::accumulate_gradient(embedding, ids, values(grad_out), gradient);
+    const auto loss = [&, &code_options = options](const RowMajorMatrix<float>& shifted) {
+      return small_embedding(code_options, shifted)
+          .forward(ids)
+          .cast<double>()
+          .cwiseProduct(grad_out.cast<double>())
+          .sum();
+    };
+    INFO("mode " << mode);
+    CHECK(max_difference(gradient.to_torch(), central_differences(weight, loss)) < 1e-4);
+  }
+}
+
+TEST_CASE("the gradient of a head is the derivative, in every mode") {
+  for (const auto& [mode, options] : test_support::modes()) {
+    const RowMajorMatrix<float> weight = random_matrix(5, 24, 2), hidden = random_matrix(70, 5, 4),
+                                grad_logits = random_matrix(70, 6, 5);
+    constexpr float gain = 0.7f;
+    const KroneckerHead head(small_embedding(options, weight), gain);
+    ProjectionGradient gradient = kronecker::gradient(head.embedding());
+    RowMajorMatrix<float> grad_hidden = RowMajorMatrix<float>::Zero(70, 5);
+    kronecker::accumulate_gradient(head, values(hidden), values(grad_logits), gradient, values(grad_hidden));
+    const RowMajorMatrix<double> grad_products = static_cast<double>(gain) * grad_logits.cast<double>();
+    const auto loss = [&, &code_options = options](const RowMajorMatrix<float>& shifted) {
+      const RowMajorMatrix<double> table = small_embedding(code_options, shifted).table().cast<double>();
+      return (hidden.cast<double>() * table.transpose()).cwiseProduct(grad_products).sum();
+    };
+    INFO("mode " << mode);
+    CHECK(max_difference(gradient.to_torch(), central_differences(weight, loss)) < 1e-3);
+    CHECK(max_difference(grad_hidden, grad_products * head.embedding().table().cast<double>()) < 1e-4);
+  }
+}
+
+TEST_CASE("threads that split the columns make the same bits as one") {
+  const RowMajorMatrix<float> weight = random_matrix(50, 24, 6), hidden = random_matrix(9, 50, 7),
+                              grad_logits = random_matrix(9, 6, 8), grad_out = random_matrix(8, 50, 9);
+  const KroneckerHead head(small_embedding({}, weight));
+  const std::vector<TokenId> ids = {0, 3, 3, 1, 2, 4, 5, 0};
+  const auto run = [&](int thread_count) {
+    ProjectionGradient gradient = kronecker::gradient(head.embedding());
+    RowMajorMatrix<float> grad_hidden = RowMajorMatrix<float>::Zero(9, 50);
+    std::vector<std::thread> threads;
+    for (int i = 0; i < thread_count; ++i)
+      threads.emplace_back([&, columns = ColumnRange{50 * i / thread_count, 50 * (i + 1) / thread_count}] {
+        kronecker::accumulate_gradient(head.embedding(), ids, values(grad_out), gradient, columns);
+        kronecker::accumulate_gradient(head, values(hidden), values(grad_logits), gradient,
+                                       values(grad_hidden), columns);
+      });
+    for (std::thread& thread : threads) thread.join();
+    return std::pair(gradient.to_torch(), grad_hidden);
+  };
+  const auto alone = run(1);
+  for (const int thread_count : {2, 3, 7}) CHECK(run(thread_count) == alone);
+}
+
+TEST_CASE("a gradient of other sizes is refused, and nothing is added") {
+  const auto embedding = golden_embedding({});
+  ProjectionGradient gradient = kronecker::gradient(embedding);
+  const std::vector<float> grad_out(16, 1.0f);
+  const auto message = [&](std::vector<TokenId> ids, ColumnRange columns = {}) {
+    return message_of<std::logic_error>(
+        [&] { kronecker::accumulate_gradient(embedding, ids, grad_out, gradient, columns); });
+  };
+  CHECK(message({1, 64}) == "token id 64 at index 1 is outside the vocabulary of 64 tokens");
+  CHECK(message({1}) == "the gradient of the output has 16 floats instead of 8");
+  CHECK(message({1, 2}, {3, 1}) == "columns 3 to 1 are no range of d_model 8");
+  CHECK(message({1, 2}, {-1, 1}) == "columns -1 to 1 are no range of d_model 8");
+  ProjectionGradient other(8, 1024, true);
+  CHECK(message_of<std::invalid_argument>([&] {
+          kronecker::accumulate_gradient(embedding, std::vector<TokenId>{1, 2}, grad_out, other);
+        }) == "a gradient of 8 x 1024, centred, does not fit the embedding of 8 x 2048");
+  CHECK(gradient.to_torch().isZero(0));
+}
