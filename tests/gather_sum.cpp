@@ -1,11 +1,15 @@
 #include "catch.hpp"
+#include "golden.hpp"
 #include "instruction_sets.hpp"
 
+#include <kronecker/embedding.hpp>
 #include <kronecker/kernels/gather_sum.hpp>
+#include <kronecker/kernels/scatter_add.hpp>
 
 #include <Eigen/Core>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <random>
 #include <vector>
 
@@ -127,4 +131,31 @@ TEST_CASE("an output that is too large for the caches is written as any other") 
         kernels::gather_sum<RowType::float32>(set, rows.view(), single, one_by_one.data() + i * d_model);
       CHECK(std::memcmp(at_once.data() + offset, one_by_one.data(), one_by_one.size() * sizeof(float)) == 0);
     }
+}
+
+TEMPLATE_TEST_CASE("every token of real vocabularies has the same bits with every instruction set", "", float,
+                   Eigen::bfloat16, Eigen::half, std::int8_t) {
+  for (const auto& path : test_support::real_token_files()) {
+    if (!path.string().ends_with("/gpt2.tokens.bin") && !path.string().ends_with("llama2_spm.tokens.bin"))
+      continue;
+    const kronecker::KroneckerEncoder<256, 16> encoder;
+    const kronecker::KroneckerEmbedding<kronecker::KroneckerEncoder<256, 16>, TestType> embedding(
+        encoder, kronecker::Vocabulary(test_support::read_token_file(path)),
+        kronecker::LearnedProjection::normal(200, encoder.code_dim(), 1));
+    std::vector<std::int32_t> ids(static_cast<std::size_t>(embedding.vocab_size()));
+    std::iota(ids.begin(), ids.end(), 0);
+    const kronecker::RowMajorMatrix<float> table = embedding.table();
+    std::vector<float> out(static_cast<std::size_t>(table.size()));
+    std::vector<float> gradient, first_gradient;
+    for (const InstructionSet set : test_support::instruction_sets()) {
+      INFO(path << ", instruction set " << static_cast<int>(set));
+      kernels::gather_sum<kronecker::ProjectionRows<TestType>::type>(set, embedding.rows().view(16),
+                                                                     embedding.view(ids), out.data());
+      CHECK(std::memcmp(out.data(), table.data(), out.size() * sizeof(float)) == 0);
+      gradient.assign(200 * static_cast<std::size_t>(encoder.code_dim()), 0.0f);
+      kernels::scatter_add(set, embedding.view(ids), table.data(), {gradient.data(), 200, 16, 0, 200});
+      if (first_gradient.empty()) first_gradient = gradient;
+      CHECK(std::memcmp(gradient.data(), first_gradient.data(), gradient.size() * sizeof(float)) == 0);
+    }
+  }
 }

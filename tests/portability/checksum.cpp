@@ -1,8 +1,10 @@
 /// Prints a checksum over the bits of everything that promises the same bits on every CPU and compiler:
-/// initial weights, scales, codes, cosines and embeddings. tests/portability/compare.cmake builds it in
-/// several ways and compares with the number below.
+/// initial weights, scales, codes, cosines, embeddings from rows of every type, and their gradients.
+/// tests/portability/compare.cmake builds it in several ways, runs it with every instruction set, and
+/// compares with the one right number.
 
 #include <kronecker/kronecker.hpp>
+#include <kronecker/training/gradient.hpp>
 
 #include <bit>
 #include <cstdio>
@@ -26,11 +28,26 @@ class Checksum {
   std::uint64_t sum_ = 0xcbf29ce484222325u;
 };
 
+template <class Encoder, class Scalar>
+void add_embedding(Checksum& checksum, const kronecker::KroneckerEmbedding<Encoder, Scalar>& embedding) {
+  const std::vector<kronecker::TokenId> ids = {1, 2};
+  const auto table = embedding.table();
+  checksum.add(embedding.projection().to_torch());
+  checksum.add(table);
+  checksum.add(embedding.forward(ids, {{1, "unseen"}}));
+
+  std::vector<kronecker::TokenId> all_ids;
+  for (kronecker::TokenId id = 0; id < embedding.vocab_size(); ++id) all_ids.push_back(id);
+  auto gradient = kronecker::gradient(embedding);
+  kronecker::accumulate_gradient(embedding, all_ids, {table.data(), static_cast<std::size_t>(table.size())},
+                                 gradient);
+  checksum.add(gradient.to_torch());
+}
+
 template <class Encoder>
 void add_all_of(Checksum& checksum, const Encoder& encoder, const std::vector<std::string>& tokens,
                 int d_model) {
   const kronecker::Vocabulary vocabulary(tokens);
-  const std::vector<kronecker::TokenId> ids = {1, 2};
   for (int length = 0; length <= encoder.pos_dim(); ++length) checksum.add(encoder.scale(length));
   for (std::size_t i = 1; i < tokens.size(); ++i) checksum.add(encoder.cosine(tokens[i - 1], tokens[i]));
   for (const std::string& token : {tokens[1], tokens[7]}) checksum.add(encoder.encode(token));
@@ -38,9 +55,10 @@ void add_all_of(Checksum& checksum, const Encoder& encoder, const std::vector<st
                                  kronecker::LearnedProjection::xavier(d_model, encoder.code_dim(), 8)}) {
     const kronecker::KroneckerEmbedding embedding(encoder, vocabulary, projection);
     checksum.add(projection.to_torch());
-    checksum.add(embedding.projection().to_torch());
-    checksum.add(embedding.table());
-    checksum.add(embedding.forward(ids, {{1, "unseen"}}));
+    add_embedding(checksum, embedding);
+    add_embedding(checksum, embedding.template cast<Eigen::bfloat16>());
+    add_embedding(checksum, embedding.template cast<Eigen::half>());
+    add_embedding(checksum, embedding.template cast<std::int8_t>());
   }
 }
 
@@ -50,7 +68,7 @@ int main() {
   std::vector<std::string> tokens;
   std::uint32_t state = 1;
   const auto next = [&] { return (state = state * 1664525u + 1013904223u) >> 16; };
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < 100; ++i) {
     std::string token(next() % 36, '\0');
     for (char& byte : token) byte = static_cast<char>(next() % 128);
     tokens.push_back(token);
@@ -59,7 +77,7 @@ int main() {
   for (const bool length_normalize : {true, false})
     for (const bool z_normalize : {true, false}) {
       const kronecker::CodeOptions options{length_normalize, z_normalize, 1e-6f};
-      add_all_of(checksum, kronecker::KroneckerEncoder<>(options), tokens, 77);
+      add_all_of(checksum, kronecker::KroneckerEncoder<>(options), tokens, 140);
       add_all_of(checksum, kronecker::KroneckerEncoder<256, 16>(options), tokens, 33);
       add_all_of(checksum, kronecker::KroneckerEncoder(128, 5, options), tokens, 3);
     }
