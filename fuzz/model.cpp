@@ -1,14 +1,24 @@
-/// Loads any bytes as a saved embedding, and embeds all its tokens and a string.
+/// Loads any bytes as a saved embedding with rows of every type, and embeds all its tokens and a string.
 
 #include "fuzz.hpp"
 
 #include <kronecker/files/model.hpp>
 
+namespace {
+
+template <class Scalar>
+void load_as(const std::filesystem::path& path) {
+  using Encoder = kronecker::KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>;
+  const auto embedding = kronecker::load<Encoder, Scalar>(path);
+  fuzz::expect(embedding.table().rows() == embedding.vocab_size());
+  fuzz::expect(embedding.embed("\x01").size() == embedding.d_model());
+}
+
+}  // namespace
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return fuzz::read_as_file(data, size, [](const auto& path) {
-    using Encoder = kronecker::KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>;
-    const auto embedding = kronecker::load<Encoder>(path);
-    fuzz::expect(embedding.table().rows() == embedding.vocab_size());
-    fuzz::expect(embedding.embed("\x01").size() == embedding.d_model());
-  });
+  fuzz::read_as_file(data, size, load_as<float>);
+  fuzz::read_as_file(data, size, load_as<Eigen::bfloat16>);
+  fuzz::read_as_file(data, size, load_as<Eigen::half>);
+  return fuzz::read_as_file(data, size, load_as<std::int8_t>);
 }
