@@ -1,5 +1,5 @@
 #include "definition.hpp"
-#include "golden.hpp"
+#include "golden_embedding.hpp"
 
 #include <kronecker/embedding.hpp>
 #include <kronecker/token_strings.hpp>
@@ -18,34 +18,14 @@ using kronecker::LearnedProjection;
 using kronecker::RowMajorMatrix;
 using kronecker::TokenId;
 using kronecker::Vocabulary;
+using test_support::golden_embedding;
+using test_support::golden_ids;
 using test_support::golden_matrix;
-using test_support::golden_path;
+using test_support::golden_vocabulary;
+using test_support::GoldenEncoder;
 using test_support::modes;
 
 namespace {
-
-using GoldenEncoder = KroneckerEncoder<256, 8>;
-
-/// The tokens of the golden embedding, as the reference truncated them.
-Vocabulary golden_vocabulary() {
-  const auto bytes = kronecker::read_npy<std::uint8_t>(golden_path("emb_d8_p8_bytes.npy"));
-  const auto lengths = kronecker::read_npy<std::int16_t>(golden_path("emb_d8_p8_lens.npy"));
-  std::vector<std::string> tokens;
-  for (std::size_t id = 0; id < lengths.values.size(); ++id)
-    tokens.emplace_back(reinterpret_cast<const char*>(bytes.values.data()) + id * bytes.shape[1],
-                        static_cast<std::size_t>(lengths.values[id]));
-  return Vocabulary(tokens);
-}
-
-std::vector<TokenId> golden_ids() {
-  const auto ids = kronecker::read_npy<std::int64_t>(golden_path("emb_d8_p8_ids.npy")).values;
-  return {ids.begin(), ids.end()};
-}
-
-KroneckerEmbedding<GoldenEncoder> golden_embedding(CodeOptions options) {
-  return {GoldenEncoder(options), golden_vocabulary(),
-          LearnedProjection::from_torch(golden_matrix("emb_d8_p8_weight.npy"))};
-}
 
 double max_difference(const RowMajorMatrix<float>& a, const RowMajorMatrix<float>& b) {
   REQUIRE(a.rows() == b.rows());

@@ -1,4 +1,4 @@
-#include "golden.hpp"
+#include "golden_embedding.hpp"
 
 #include <kronecker/training/gradient.hpp>
 
@@ -16,28 +16,12 @@ using kronecker::ProjectionGradient;
 using kronecker::RowMajorMatrix;
 using kronecker::TokenId;
 using kronecker::Vocabulary;
+using test_support::golden_embedding;
+using test_support::golden_ids;
 using test_support::golden_matrix;
 using test_support::golden_path;
 
 namespace {
-
-using GoldenEncoder = KroneckerEncoder<256, 8>;
-
-KroneckerEmbedding<GoldenEncoder> golden_embedding(CodeOptions options) {
-  const auto bytes = kronecker::read_npy<std::uint8_t>(golden_path("emb_d8_p8_bytes.npy"));
-  const auto lengths = kronecker::read_npy<std::int16_t>(golden_path("emb_d8_p8_lens.npy"));
-  std::vector<std::string> tokens;
-  for (std::size_t id = 0; id < lengths.values.size(); ++id)
-    tokens.emplace_back(reinterpret_cast<const char*>(bytes.values.data()) + id * bytes.shape[1],
-                        static_cast<std::size_t>(lengths.values[id]));
-  return {GoldenEncoder(options), Vocabulary(tokens),
-          LearnedProjection::from_torch(golden_matrix("emb_d8_p8_weight.npy"))};
-}
-
-std::vector<TokenId> golden_ids() {
-  const auto ids = kronecker::read_npy<std::int64_t>(golden_path("emb_d8_p8_ids.npy")).values;
-  return {ids.begin(), ids.end()};
-}
 
 std::span<const float> values(const RowMajorMatrix<float>& matrix) {
   return {matrix.data(), static_cast<std::size_t>(matrix.size())};

@@ -20,10 +20,10 @@ namespace kronecker::kernels {
 
 /// The rows that one token lights.
 struct LitRows {
-  const char* rows[255];       // in byte order
-  std::size_t count;           // L
-  float scale;                 // a_L
-  const float* column_scales;  // as in Rows
+  const char* rows[255];       ///< In byte order.
+  std::size_t count;           ///< L.
+  float scale;                 ///< a_L.
+  const float* column_scales;  ///< As in Rows.
 };
 
 /// Whether to write around the caches. It pays once the output would not stay in them anyway: the memory is
