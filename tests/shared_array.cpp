@@ -27,6 +27,14 @@ TEST_CASE("an array starts on a cache line") {
   }
 }
 
+TEST_CASE("a large array starts where a huge page can") {
+  constexpr std::size_t size = (std::size_t{2} << 20) + 5;
+  const auto array =
+      SharedArray<std::uint8_t>::make(size, [](std::span<std::uint8_t> v) { std::ranges::fill(v, 7); });
+  CHECK(reinterpret_cast<std::uintptr_t>(array.data()) % (std::size_t{2} << 20) == 0);
+  CHECK(std::ranges::count(array.span(), 7) == static_cast<std::ptrdiff_t>(size));
+}
+
 TEST_CASE("an empty array has no values") {
   CHECK(SharedArray<float>().span().empty());
   CHECK(SharedArray<float>::make(0, [](std::span<float>) {}).size() == 0);

@@ -10,6 +10,10 @@
 #include <type_traits>
 #include <utility>
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 namespace kronecker {
 
 /// An immutable array that its copies share.
@@ -27,15 +31,21 @@ class SharedArray {
   SharedArray(std::shared_ptr<const T> values, std::size_t size) : values_(std::move(values)), size_(size) {}
 
   /// An array of `size` values, uninitialised until `fill(std::span<T>)` has written every one of them.
-  /// Starts on a cache line.
+  /// Starts on a cache line. A large one asks Linux for huge pages: rows are read here and there, and with
+  /// small pages finding them costs a fifth of the time.
   template <class Fill>
   static SharedArray make(std::size_t size, Fill&& fill) {
     SharedArray array;
     array.size_ = size;
     if (size == 0) return array;
-    auto* values = static_cast<T*>(::operator new(size * sizeof(T), cache_line));
+    const std::size_t bytes = size * sizeof(T);
+    const std::align_val_t alignment{bytes < huge_page ? cache_line : huge_page};
+    auto* values = static_cast<T*>(::operator new(bytes, alignment));
+#ifdef __linux__
+    if (bytes >= huge_page) ::madvise(values, bytes, MADV_HUGEPAGE);  // or not, and all works as before
+#endif
     array.values_ = std::shared_ptr<const T>(
-        values, [](const T* p) { ::operator delete(const_cast<T*>(p), cache_line); });
+        values, [alignment](const T* p) { ::operator delete(const_cast<T*>(p), alignment); });
     std::forward<Fill>(fill)(std::span<T>(values, size));
     return array;
   }
@@ -46,7 +56,8 @@ class SharedArray {
   const T& operator[](std::size_t i) const noexcept { return data()[i]; }  ///< Value i, unchecked.
 
  private:
-  static constexpr std::align_val_t cache_line{64};
+  static constexpr std::size_t cache_line = 64;
+  static constexpr std::size_t huge_page = std::size_t{2} << 20;
 
   std::shared_ptr<const T> values_;
   std::size_t size_ = 0;
