@@ -65,6 +65,9 @@ class KroneckerEmbedding {
   const TokenBytes& token_bytes() const noexcept { return token_bytes_; }  ///< Copies share it.
   /// Centred if z-normalising. Copies share it.
   const ProjectionRows<Scalar>& rows() const noexcept { return rows_; }
+  /// The same, for an optimiser to change: it keeps them finite, and centred if z-normalising. Copies of this
+  /// embedding keep their rows. No other thread may use this embedding meanwhile.
+  ProjectionRows<Scalar>& rows_to_change() noexcept { return rows_; }
 
   /// The embeddings of N tokens, (N, d_model); zeros for an empty token. Throws std::out_of_range if an id is
   /// negative or not less than V, naming it and its index. O(N * d_model * bytes per token).

@@ -42,20 +42,30 @@ inline void check_finite(const LearnedProjection& projection, std::string_view w
                               ": weights must be finite");
 }
 
-/// The weights minus the mean of all D rows. The mean is summed in double in the order of the cells and
-/// subtracted in double (dividing, since a product could be fused), so the rounding to float comes once.
-inline LearnedProjection centred(const LearnedProjection& projection) {
-  const auto d_model = static_cast<std::size_t>(projection.d_model());
-  const auto weights = projection.rows().span();
-  std::vector<double> mean(d_model, 0.0);
-  for (std::size_t i = 0; i < weights.size(); i += d_model)
-    for (std::size_t column = 0; column < d_model; ++column) mean[column] += weights[i + column];
-  for (double& value : mean) value /= projection.code_dim();
+/// The mean of all D rows, (d_model): summed in double in the order of the cells, and divided, since a
+/// product could be fused with what follows.
+inline std::vector<double> mean_row(std::span<const float> rows, int d_model) {
+  const auto columns = static_cast<std::size_t>(d_model);
+  std::vector<double> mean(columns, 0.0);
+  for (std::size_t i = 0; i < rows.size(); i += columns)
+    for (std::size_t column = 0; column < columns; ++column) mean[column] += rows[i + column];
+  for (double& value : mean) value /= static_cast<double>(rows.size() / columns);
+  return mean;
+}
 
+/// Subtracts the mean of all rows from every row; in double, so that there is one rounding to float.
+inline void centre(std::span<float> rows, int d_model) {
+  const std::vector<double> mean = mean_row(rows, d_model);
+  for (std::size_t i = 0; i < rows.size(); i += mean.size())
+    for (std::size_t column = 0; column < mean.size(); ++column)
+      rows[i + column] = static_cast<float>(rows[i + column] - mean[column]);
+}
+
+/// The weights minus the mean of all D rows.
+inline LearnedProjection centred(const LearnedProjection& projection) {
   return LearnedProjection::make(projection.d_model(), projection.code_dim(), [&](std::span<float> rows) {
-    for (std::size_t i = 0; i < weights.size(); i += d_model)
-      for (std::size_t column = 0; column < d_model; ++column)
-        rows[i + column] = static_cast<float>(weights[i + column] - mean[column]);
+    std::copy_n(projection.rows().data(), rows.size(), rows.begin());
+    centre(rows, projection.d_model());
   });
 }
 
@@ -121,6 +131,8 @@ class ProjectionRows {
   int d_model() const noexcept { return d_model_; }                       ///< Length of a row.
   int code_dim() const noexcept { return code_dim_; }                     ///< Number of rows, D.
   const SharedArray<Scalar>& values() const noexcept { return values_; }  ///< (D, d_model)
+  /// (D, d_model), to change them. Copies them first if they are shared, or mapped from a file.
+  std::span<Scalar> values_to_change() { return values_.values_to_change(); }
   /// (d_model) for int8 rows, else empty.
   const SharedArray<float>& column_scales() const noexcept { return column_scales_; }
 

@@ -3,6 +3,7 @@
 /// How the large arrays of an embedding are held: read-only, and shared by reference count, so that copying
 /// an embedding copies no weights.
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <new>
@@ -37,6 +38,7 @@ class SharedArray {
   static SharedArray make(std::size_t size, Fill&& fill) {
     SharedArray array;
     array.size_ = size;
+    array.is_owner_ = true;
     if (size == 0) return array;
     const std::size_t bytes = size * sizeof(T);
     const std::align_val_t alignment{bytes < huge_page ? cache_line : huge_page};
@@ -50,6 +52,14 @@ class SharedArray {
     return array;
   }
 
+  /// The values, to change them. Copies them first if another array shares them or they live in something
+  /// else.
+  std::span<T> values_to_change() {
+    if (!is_owner_ || values_.use_count() != 1)
+      *this = make(size_, [this](std::span<T> copy) { std::copy_n(data(), copy.size(), copy.begin()); });
+    return {const_cast<T*>(values_.get()), size_};
+  }
+
   std::size_t size() const noexcept { return size_; }       ///< Number of values.
   const T* data() const noexcept { return values_.get(); }  ///< The first value; null if there is none.
   std::span<const T> span() const noexcept { return {data(), size_}; }     ///< All values.
@@ -61,6 +71,7 @@ class SharedArray {
 
   std::shared_ptr<const T> values_;
   std::size_t size_ = 0;
+  bool is_owner_ = false;  // whether the values are made by `make`, and may be changed
 };
 
 }  // namespace kronecker

@@ -18,6 +18,7 @@
 #include <kronecker/types.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -58,6 +59,24 @@ class ProjectionGradient {
 
   /// Zeros again.
   void clear() noexcept { std::fill(rows_.begin(), rows_.end(), 0.0f); }
+
+  /// Multiplies every value, for example to average micro-batches.
+  void scale(float factor) noexcept {
+    for (float& value : rows_) value *= factor;
+  }
+
+  /// The Euclidean norm of the gradient (centred, if it is). O(D * d_model).
+  double norm() const {
+    const auto mean = is_centred_ ? detail::mean_row(rows_, d_model_)
+                                  : std::vector<double>(static_cast<std::size_t>(d_model_), 0.0);
+    double sum = 0;
+    for (std::size_t i = 0; i < rows_.size(); i += mean.size())
+      for (std::size_t column = 0; column < mean.size(); ++column) {
+        const double value = rows_[i + column] - mean[column];
+        sum += value * value;
+      }
+    return std::sqrt(sum);
+  }
 
   /// The gradient of W, (d_model, D), as PyTorch's autograd gives it. O(D * d_model).
   RowMajorMatrix<float> to_torch() const {

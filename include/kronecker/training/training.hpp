@@ -1,5 +1,7 @@
 #pragma once
 
-/// Learning a projection: gradients.
+/// Learning a projection: gradients, optimisers and what to watch.
 
 #include <kronecker/training/gradient.hpp>
+#include <kronecker/training/monitors.hpp>
+#include <kronecker/training/optimizer.hpp>

@@ -1,0 +1,44 @@
+#pragma once
+
+/// What to watch while a projection learns: its norm, and that of what it puts out (arXiv 2605.29459 tracks
+/// both).
+
+#include <kronecker/embedding.hpp>
+#include <kronecker/types.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <span>
+
+namespace kronecker {
+
+/// The Frobenius norm of the projection: of the centred rows, if codes are z-normalised. O(D * d_model).
+template <class Encoder>
+double projection_norm(const KroneckerEmbedding<Encoder, float>& embedding) {
+  double sum = 0;
+  for (const float weight : embedding.rows().values().span())
+    sum += static_cast<double>(weight) * static_cast<double>(weight);
+  return std::sqrt(sum);
+}
+
+/// The mean Euclidean norm of the embeddings of some tokens; 0 if there are none. Throws std::out_of_range if
+/// an id is out of range. O(N * d_model * bytes per token).
+template <class Encoder, class Scalar>
+double mean_output_norm(const KroneckerEmbedding<Encoder, Scalar>& embedding, std::span<const TokenId> ids) {
+  constexpr std::size_t block = 256;
+  double sum = 0;
+  for (std::size_t first = 0; first < ids.size(); first += block) {
+    const RowMajorMatrix<float> out =
+        embedding.forward(ids.subspan(first, std::min(block, ids.size() - first)));
+    for (Eigen::Index i = 0; i < out.rows(); ++i) {
+      double squares = 0;
+      for (Eigen::Index j = 0; j < out.cols(); ++j)
+        squares += static_cast<double>(out(i, j)) * static_cast<double>(out(i, j));
+      sum += std::sqrt(squares);
+    }
+  }
+  return ids.empty() ? 0 : sum / static_cast<double>(ids.size());
+}
+
+}  // namespace kronecker
