@@ -3,6 +3,10 @@
 
 #include <kronecker/files/replace_file.hpp>
 
+#if __has_include(<sys/stat.h>)
+#include <sys/stat.h>
+#endif
+
 using test_support::content_of;
 using test_support::ScratchFolder;
 
@@ -49,3 +53,30 @@ TEST_CASE("a folder that does not exist is named") {
           kronecker::replace_file("/no/such/folder/file", [](std::ostream&) {});
         }) == "/no/such/folder/file: cannot create /no/such/folder/file.partial: No such file or directory");
 }
+
+#if __has_include(<sys/stat.h>)
+TEST_CASE("what is no regular file is written into and stays what it is") {
+  namespace fs = std::filesystem;
+  const ScratchFolder folder("replace_file");
+  const auto pipe = folder / "pipe", link = folder / "link";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  fs::create_symlink("pipe", link);
+  std::fstream both_ends(pipe);  // so that no end waits for the other
+  kronecker::replace_file(pipe, [](std::ostream& file) { file << "one\n"; });
+  kronecker::replace_file(link, [](std::ostream& file) { file << "two\n"; });
+  std::string one, two;
+  both_ends >> one >> two;
+  CHECK(one + two == "onetwo");
+  CHECK(fs::is_fifo(pipe));
+  CHECK(fs::is_symlink(link));
+
+  CHECK(message_of<kronecker::FileError>([&] {
+          kronecker::replace_file(folder.path(), [](std::ostream&) {});
+        }).ends_with(": Is a directory"));
+  CHECK(std::distance(fs::directory_iterator(folder.path()), {}) == 2);
+  if (!fs::exists("/dev/full")) return;
+  CHECK(message_of<kronecker::FileError>([] {
+          kronecker::replace_file("/dev/full", [](std::ostream& file) { file << "some text"; });
+        }) == "/dev/full: cannot write all of /dev/full (is the disk full?)");
+}
+#endif
