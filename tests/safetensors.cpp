@@ -84,7 +84,13 @@ TEST_CASE("every breach of the format is refused with the path and the place") {
   CHECK(message(file_with("{}", 0).substr(0, 9)) == "the header is said to take 2 bytes of a file of 9");
   CHECK(message(std::string(8, '\xff') + "{}") ==
         "the header is said to take 18446744073709551615 bytes of a file of 10");
-  CHECK(message(file_with("[]", 0)) == "the header is not a JSON object in UTF-8");
+  CHECK(message(file_with("[]", 0)) == "the header does not begin with '{'");
+  CHECK(message(file_with(" {}", 0)) == "the header does not begin with '{'");
+  CHECK(message(file_with("", 0)) == "the header does not begin with '{'");
+  CHECK(message(file_with(std::string("{}\0", 3), 0)) == "the header has a NUL byte at offset 2");
+  CHECK(message(file_with(
+            "{\"\":" + entry("U8", "[1]", "[0,1]") + ",\"\":" + entry("U8", "[1]", "[0,1]") + "}", 1)) ==
+        "the header has the key '' twice");
   CHECK(message(file_with("{\"a\":", 0)) == "the header is not a JSON object in UTF-8");
   CHECK(message(file_with("{\"\xff\":{}}", 0)) == "the header is not a JSON object in UTF-8");
   CHECK(message(file_with("{\"__metadata__\":3}", 0)) == "'__metadata__' is not an object");
@@ -126,7 +132,57 @@ TEST_CASE("every breach of the format is refused with the path and the place") {
   const std::string rest = "{\"a\":" + entry("U8", "[1]", "[0,1]") + "}";
   CHECK(message(file_with(rest, 2)) == "the tensors end at byte " + std::to_string(9 + rest.size()) +
                                            " of a file of " + std::to_string(10 + rest.size()));
-  CHECK(message(file_with(std::string(200000, '['), 0)) == "the header is not a JSON object in UTF-8");
+  CHECK(message_of_tensor("F6_E2M3", "[2]", "[0,1]", 1) ==
+        "tensor 't' has 2 values of 6 bits, but 1 bytes of values");
+  CHECK(message_of_tensor("F4", "[1]", "[0,1]", 1) ==
+        "tensor 't' has 1 values of 4 bits, but 1 bytes of values");
+}
+
+TEST_CASE("a header that is nested deeply is refused before it costs memory") {
+  const ScratchFolder folder("safetensors");
+  const auto path = folder / "deep";
+  std::string keys;
+  for (int i = 0; i < 100000; ++i) keys += "{\"\":";
+  for (const std::string& header : {keys, "{\"\":" + std::string(100000, '[')}) {
+    test_support::write_content(path, file_with(header, 0));
+    CHECK(message_of<FileError>([&] {
+            SafetensorsFile{path};
+          }).ends_with(": the header nests values deeper than 16"));
+  }
+  // Brackets and quotes in a text are no nesting.
+  const std::string text = std::string(100, '[') + R"(\"{)" + std::string(100, '{') + R"(\\)";
+  test_support::write_content(path, file_with(R"({"__metadata__":{"k":")" + text + R"("}})", 0));
+  CHECK(SafetensorsFile(path).metadata().at("k").size() == 203);
+}
+
+TEST_CASE("tensors of every type of the format are listed") {
+  const ScratchFolder folder("safetensors");
+  const auto path = folder / "types";
+  struct Case {
+    std::string type;
+    std::size_t bytes_of_8_values;
+  };
+  for (const Case& c : {Case{"F4", 4},
+                        {"F6_E2M3", 6},
+                        {"F6_E3M2", 6},
+                        {"F8_E8M0", 8},
+                        {"F8_E4M3", 8},
+                        {"F8_E5M2", 8},
+                        {"F8_E4M3FNUZ", 8},
+                        {"F8_E5M2FNUZ", 8},
+                        {"BOOL", 8},
+                        {"U16", 16},
+                        {"I32", 32},
+                        {"C64", 64},
+                        {"U64", 64}}) {
+    CAPTURE(c.type);
+    const std::string offsets = "[0," + std::to_string(c.bytes_of_8_values) + "]";
+    test_support::write_content(
+        path, file_with("{\"t\":" + entry(c.type, "[2,4]", offsets) + "}", c.bytes_of_8_values));
+    const SafetensorsFile file(path);
+    CHECK(file.find("t")->count == 8);
+    CHECK(message_of<FileError>([&] { file.values<float>(*file.find("t")); }).ends_with(", not F32"));
+  }
 }
 
 TEST_CASE("a tensor that the file did not align is read all the same") {
@@ -154,6 +210,12 @@ TEST_CASE("a failed write leaves the old file as it was") {
   CHECK(message_of<std::invalid_argument>([&] {
           write_safetensors(path, {tensor_of("t", "U9", {3}, bytes)});
         }) == "tensor 't' is of the unknown type 'U9'");
+  CHECK(message_of<std::invalid_argument>([&] {
+          write_safetensors(path, {tensor_of("__metadata__", "U8", {3}, bytes)});
+        }) == "a tensor cannot be named '__metadata__', under which the format keeps the metadata");
+  CHECK(message_of<std::invalid_argument>([&] {
+          write_safetensors(path, {tensor_of("t", "F4", {3}, bytes)});
+        }) == "tensor 't' takes 12 bits, no whole number of bytes");
   CHECK(message_of<std::invalid_argument>([&] {
           write_safetensors(path, {tensor_of("\xff", "U8", {3}, bytes)});
         }).ends_with("is not UTF-8"));

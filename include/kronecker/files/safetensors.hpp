@@ -6,26 +6,25 @@
 #include <kronecker/error.hpp>
 #include <kronecker/files/mapped_file.hpp>
 #include <kronecker/files/replace_file.hpp>
+#include <kronecker/files/tensor_type.hpp>
 #include <kronecker/shared_array.hpp>
-#include <kronecker/types.hpp>
 #include <kronecker/utf8.hpp>
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <limits>
 #include <map>
+#include <optional>
 #include <ostream>
 #include <set>
+#include <streambuf>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -40,7 +39,7 @@ struct TensorInfo {
   std::size_t count = 0;           ///< Number of values: the product of the sizes.
 };
 
-/// A tensor to write: `write` puts count * sizeof(type) bytes, in C order, little-endian.
+/// A tensor to write: `write` puts as many bytes as the shape's values take, in C order, little-endian.
 struct TensorToWrite {
   std::string name;                          ///< Unique in its file.
   std::string type;                          ///< "F32", "BF16", "U8", ...
@@ -50,43 +49,47 @@ struct TensorToWrite {
 
 namespace detail {
 
-/// Size in bytes of a value of the format's type, 0 if the type is unknown.
-inline std::size_t tensor_type_size(std::string_view type) {
-  constexpr std::array<std::pair<std::string_view, std::size_t>, 14> sizes{{{"BOOL", 1},
-                                                                            {"U8", 1},
-                                                                            {"I8", 1},
-                                                                            {"F8_E5M2", 1},
-                                                                            {"F8_E4M3", 1},
-                                                                            {"I16", 2},
-                                                                            {"U16", 2},
-                                                                            {"F16", 2},
-                                                                            {"BF16", 2},
-                                                                            {"I32", 4},
-                                                                            {"U32", 4},
-                                                                            {"F32", 4},
-                                                                            {"I64", 8},
-                                                                            {"F64", 8}}};
-  const auto found =
-      std::find_if(sizes.begin(), sizes.end(), [&](const auto& entry) { return entry.first == type; });
-  return found == sizes.end() ? (type == "U64" ? 8 : 0) : found->second;
+/// Whether the brackets of a JSON text are nested at most `limit` deep. What a parser accepts of the text is
+/// counted as it counts it, so that a parser may then be let loose on it.
+constexpr bool is_nested_within(std::string_view json, int limit) noexcept {
+  int depth = 0;
+  bool is_in_string = false;
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const char character = json[i];
+    if (character == '"')
+      is_in_string = !is_in_string;
+    else if (is_in_string)
+      i += character == '\\' ? 1 : 0;
+    else if (character == '{' || character == '[')
+      ++depth;
+    else if (character == '}' || character == ']')
+      --depth;
+    if (depth > limit) return false;
+  }
+  return true;
 }
 
-/// The format's name for T.
-template <class T>
-constexpr std::string_view tensor_type_name() {
-  if constexpr (std::is_same_v<T, float>)
-    return "F32";
-  else if constexpr (std::is_same_v<T, Eigen::half>)
-    return "F16";
-  else if constexpr (std::is_same_v<T, Eigen::bfloat16>)
-    return "BF16";
-  else if constexpr (std::is_same_v<T, std::uint8_t>)
-    return "U8";
-  else if constexpr (std::is_same_v<T, std::int8_t>)
-    return "I8";
-  else
-    static_assert(sizeof(T) == 0, "no tensor type for T");
-}
+/// Passes on what is written and counts it: a pipe cannot tell how far it has got.
+class CountingBuffer final : public std::streambuf {
+ public:
+  explicit CountingBuffer(std::ostream& target) : target_(target) {}
+  std::uint64_t count() const noexcept { return count_; }
+
+ private:
+  std::streamsize xsputn(const char* bytes, std::streamsize size) override {
+    if (!target_.write(bytes, size)) return 0;
+    count_ += static_cast<std::uint64_t>(size);
+    return size;
+  }
+  int_type overflow(int_type byte) override {
+    if (traits_type::eq_int_type(byte, traits_type::eof())) return traits_type::not_eof(byte);
+    const char one = traits_type::to_char_type(byte);
+    return xsputn(&one, 1) == 1 ? byte : traits_type::eof();
+  }
+
+  std::ostream& target_;
+  std::uint64_t count_ = 0;
+};
 
 }  // namespace detail
 
@@ -144,7 +147,7 @@ class SafetensorsFile {
   void read_header(std::string_view text, std::size_t data_begin) {
     using nlohmann::json;
     std::vector<std::set<std::string>> keys(1);  // of the objects that are open
-    std::string duplicate;
+    std::optional<std::string> duplicate;
     const auto note_duplicates = [&](int, json::parse_event_t event, json& parsed) {
       if (event == json::parse_event_t::object_start) keys.emplace_back();
       if (event == json::parse_event_t::object_end) keys.pop_back();
@@ -153,9 +156,13 @@ class SafetensorsFile {
         duplicate = parsed.get_ref<const std::string&>();
       return true;
     };
+    constexpr int deepest = 16;  // the format needs 3; the parser's memory grows with the depth
+    if (!text.starts_with('{')) fail("the header does not begin with '{'");
+    if (text.find('\0') != text.npos) fail("the header has a NUL byte at offset ", text.find('\0'));
+    if (!detail::is_nested_within(text, deepest)) fail("the header nests values deeper than ", deepest);
     const json header = json::parse(text, note_duplicates, /*allow_exceptions=*/false);
     if (!header.is_object()) fail("the header is not a JSON object in UTF-8");
-    if (!duplicate.empty()) fail("the header has the key '", duplicate, "' twice");
+    if (duplicate) fail("the header has the key '", *duplicate, "' twice");
 
     for (const auto& [name, entry] : header.items()) {
       if (name == "__metadata__")
@@ -190,8 +197,8 @@ class SafetensorsFile {
       fail("tensor '", name, "' has no 'data_offsets' of two offsets");
 
     TensorInfo tensor{name, entry["dtype"].get<std::string>(), {}, 0, 1};
-    const std::size_t value_size = detail::tensor_type_size(tensor.type);
-    if (value_size == 0) fail("tensor '", name, "' is of the unknown type '", tensor.type, "'");
+    const std::size_t value_bits = detail::tensor_type_bits(tensor.type);
+    if (value_bits == 0) fail("tensor '", name, "' is of the unknown type '", tensor.type, "'");
     const auto begin = entry["data_offsets"][0].get<std::uint64_t>();
     const auto end = entry["data_offsets"][1].get<std::uint64_t>();
     if (begin > end || end > file_.size() - data_begin)
@@ -199,17 +206,18 @@ class SafetensorsFile {
            " bytes of values");
 
     const bool is_empty = std::find(entry["shape"].begin(), entry["shape"].end(), 0) != entry["shape"].end();
+    const std::uint64_t bits = (end - begin) * 8;
     std::uint64_t count = is_empty ? 0 : 1;
     for (const auto& size : entry["shape"]) {
       tensor.shape.push_back(size.get<std::size_t>());
       if (is_empty) continue;
-      if (count > (end - begin) / tensor.shape.back())
+      if (count > bits / tensor.shape.back())
         fail("tensor '", name, "' has a shape larger than its ", end - begin, " bytes");
       count *= tensor.shape.back();
     }
-    if (count * value_size != end - begin)
-      fail("tensor '", name, "' has ", count, " values of ", value_size, " bytes, but ", end - begin,
-           " bytes of values");
+    if (count * value_bits != bits)
+      fail("tensor '", name, "' has ", count, " values of ", detail::size_in_words(value_bits), ", but ",
+           end - begin, " bytes of values");
     tensor.count = static_cast<std::size_t>(count);
     tensor.offset = data_begin + static_cast<std::size_t>(begin);
     return tensor;
@@ -221,7 +229,7 @@ class SafetensorsFile {
       if (tensor.offset != end)
         fail("tensor '", tensor.name, "' starts at byte ", tensor.offset, " of the file, not at ", end,
              " where the one before it ends");
-      end += tensor.count * detail::tensor_type_size(tensor.type);
+      end += tensor.count * detail::tensor_type_bits(tensor.type) / 8;
     }
     if (end != file_.size()) fail("the tensors end at byte ", end, " of a file of ", file_.size());
   }
@@ -233,7 +241,7 @@ class SafetensorsFile {
 
 /// Writes a safetensors file whose values start on a cache line, in the order given. Throws FileError if it
 /// cannot be written, and then leaves an old file as it was; std::invalid_argument if two tensors have one
-/// name, a type is unknown, or `write` did not write what the shape says.
+/// name or one is named "__metadata__", a type is unknown, or `write` did not write what the shape says.
 inline void write_safetensors(const std::filesystem::path& path, const std::vector<TensorToWrite>& tensors,
                               const std::map<std::string, std::string>& metadata = {}) {
   static_assert(std::endian::native == std::endian::little, "safetensors files are little-endian");
@@ -245,15 +253,22 @@ inline void write_safetensors(const std::filesystem::path& path, const std::vect
   std::uint64_t end = 0;
   std::vector<std::uint64_t> ends;
   for (const TensorToWrite& tensor : tensors) {
-    std::uint64_t size = detail::tensor_type_size(tensor.type);
-    if (size == 0)
+    std::uint64_t bits = detail::tensor_type_bits(tensor.type);
+    if (bits == 0)
       detail::fail<std::invalid_argument>("tensor '", tensor.name, "' is of the unknown type '", tensor.type,
                                           "'");
     if (!is_valid_utf8(tensor.name))
       detail::fail<std::invalid_argument>("the tensor name '", tensor.name, "' is not UTF-8");
+    if (tensor.name == "__metadata__")
+      detail::fail<std::invalid_argument>(
+          "a tensor cannot be named '__metadata__', under which the format keeps the metadata");
     if (header.contains(tensor.name))
       detail::fail<std::invalid_argument>("two tensors are named '", tensor.name, "'");
-    for (const std::size_t dimension : tensor.shape) size *= dimension;
+    for (const std::size_t dimension : tensor.shape) bits *= dimension;
+    if (bits % 8 != 0)
+      detail::fail<std::invalid_argument>("tensor '", tensor.name, "' takes ", bits,
+                                          " bits, no whole number of bytes");
+    const std::uint64_t size = bits / 8;
     header[tensor.name] = {
         {"dtype", tensor.type}, {"shape", tensor.shape}, {"data_offsets", {end, end + size}}};
     ends.push_back(end += size);
@@ -265,11 +280,13 @@ inline void write_safetensors(const std::filesystem::path& path, const std::vect
   replace_file(path, [&](std::ostream& file) {
     for (std::size_t i = 0; i < length_size; ++i) file.put(static_cast<char>(text.size() >> (8 * i) & 0xFF));
     file << text;
+    detail::CountingBuffer counted(file);
     for (std::size_t i = 0; i < tensors.size() && file; ++i) {
-      tensors[i].write(file);
-      const auto written = static_cast<std::uint64_t>(file.tellp()) - length_size - text.size();
-      if (file && written != ends[i])
-        detail::fail<std::invalid_argument>("tensor '", tensors[i].name, "' ended at byte ", written,
+      std::ostream values(&counted);
+      tensors[i].write(values);
+      if (!values) file.setstate(std::ios::badbit);
+      if (file && counted.count() != ends[i])
+        detail::fail<std::invalid_argument>("tensor '", tensors[i].name, "' ended at byte ", counted.count(),
                                             " instead of ", ends[i]);
     }
   });
