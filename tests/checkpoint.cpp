@@ -55,6 +55,9 @@ TEST_CASE("a checkpoint in several files is read through its index") {
   test_support::write_content(index, R"({"metadata":{},"weight_map":{"lm_head.weight":"a.safetensors",
                                         "wte.projection.weight":"b.safetensors"}})");
   CHECK(import_projection(index).to_torch() == weight);
+  CHECK(kronecker::checkpoint_files(index) ==
+        std::vector<std::filesystem::path>{folder / "a.safetensors", folder / "b.safetensors"});
+  CHECK(kronecker::checkpoint_files(folder / "a.safetensors").size() == 1);
   CHECK(message_of<FileError>([&] {
           read_matrix(index, "lm_head.weight");
         }).find("a.safetensors: cannot open") != std::string::npos);
@@ -91,6 +94,20 @@ TEST_CASE("a name that is missing or ambiguous, and a tensor that is no matrix o
   CHECK(message_of<FileError>([&] {
           read_matrix(path, "bytes");
         }).ends_with("tensor 'bytes' is of type U8; F32, F16 and BF16 are supported"));
+}
+
+TEST_CASE("a matrix with a dimension that no matrix can have is refused, also beside a 0") {
+  const ScratchFolder folder("checkpoint");
+  const auto path = folder / "model.safetensors";
+  for (const std::vector<std::size_t>& shape :
+       {std::vector<std::size_t>{0, std::size_t{1} << 31}, std::vector<std::size_t>{~std::size_t{0}, 0}}) {
+    kronecker::write_safetensors(path, {{"t", "F32", shape, [](std::ostream&) {}}});
+    CHECK(message_of<FileError>([&] {
+            read_matrix(path, "t");
+          }).ends_with(": over the limit of 2147483647 rows or columns"));
+  }
+  kronecker::write_safetensors(path, {{"t", "F32", {0, 3}, [](std::ostream&) {}}});
+  CHECK(read_matrix(path, "t").cols() == 3);
 }
 
 TEST_CASE("an exported table is the table, in the type asked for") {

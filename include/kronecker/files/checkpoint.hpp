@@ -13,13 +13,16 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
-#include <fstream>
+#include <iterator>
+#include <limits>
 #include <numeric>
 #include <ostream>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace kronecker {
@@ -29,6 +32,10 @@ namespace kronecker {
 /// the `model.safetensors.index.json` of a checkpoint in several. The tensor is F32, F16 or BF16. Throws
 /// FileError if there is no such matrix, or several.
 RowMajorMatrix<float> read_matrix(const std::filesystem::path& path, std::string_view name);
+
+/// The safetensors files of a checkpoint, sorted: `path` itself, or those that its index names, whether they
+/// are there or not. Throws FileError if a .json file is no index.
+std::vector<std::filesystem::path> checkpoint_files(const std::filesystem::path& path);
 
 /// The weight of a projection, (d_model, D), that PyTorch trained: `read_matrix` of its name.
 inline LearnedProjection import_projection(const std::filesystem::path& path,
@@ -81,12 +88,37 @@ inline std::string unique_name(const std::string& path, const std::vector<std::s
   return matches.front();
 }
 
+/// Refuses a size that no projection or vocabulary can have, which an empty matrix may claim too.
+inline void check_matrix_size(const std::string& path, std::string_view name, std::size_t rows,
+                              std::size_t columns) {
+  constexpr std::size_t most = std::numeric_limits<std::int32_t>::max();
+  if (rows > most || columns > most)
+    fail<FileError>(path, ": '", name, "' is ", rows, " x ", columns, ": over the limit of ", most,
+                    " rows or columns");
+}
+
 template <class Stored>
 RowMajorMatrix<float> matrix_of(const SafetensorsFile& file, const TensorInfo& tensor) {
   const auto rows = static_cast<Eigen::Index>(tensor.shape[0]);
   const auto columns = static_cast<Eigen::Index>(tensor.shape[1]);
   const SharedArray<Stored> values = file.values<Stored>(tensor);
   return Eigen::Map<const RowMajorMatrix<Stored>>(values.data(), rows, columns).template cast<float>();
+}
+
+/// The object of an index that says which file a tensor is in.
+inline nlohmann::json read_weight_map(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  const auto index = nlohmann::json::parse(file.text(), nullptr, /*allow_exceptions=*/false);
+  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object())
+    fail<FileError>(path.string(), ": not the index of a checkpoint: it has no object 'weight_map'");
+  return index["weight_map"];
+}
+
+/// The file in which the entry of a weight map says that its tensor is.
+inline std::filesystem::path shard_of(const std::filesystem::path& path, const std::string& name,
+                                      const nlohmann::json& entry) {
+  if (!entry.is_string()) fail<FileError>(path.string(), ": 'weight_map' names no file for '", name, "'");
+  return path.parent_path() / entry.get<std::string>();
 }
 
 /// The file that holds the tensor, and its full name: the checkpoint itself, or the one its index names.
@@ -98,19 +130,21 @@ inline std::pair<std::filesystem::path, std::string> locate_tensor(const std::fi
     for (const TensorInfo& tensor : file.tensors()) names.push_back(tensor.name);
     return {path, unique_name(path.string(), names, name)};
   }
-  const MappedFile index_file(path);
-  const auto index = nlohmann::json::parse(index_file.text(), nullptr, /*allow_exceptions=*/false);
-  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object())
-    fail<FileError>(path.string(), ": not the index of a checkpoint: it has no object 'weight_map'");
-  const auto& files = index["weight_map"];
+  const auto files = read_weight_map(path);
   for (const auto& entry : files.items()) names.push_back(entry.key());
   const std::string found = unique_name(path.string(), names, name);
-  if (!files[found].is_string())
-    fail<FileError>(path.string(), ": 'weight_map' names no file for '", found, "'");
-  return {path.parent_path() / files[found].get<std::string>(), found};
+  return {shard_of(path, found, files[found]), found};
 }
 
 }  // namespace detail
+
+inline std::vector<std::filesystem::path> checkpoint_files(const std::filesystem::path& path) {
+  if (path.extension() != ".json") return {path};
+  const auto weight_map = detail::read_weight_map(path);
+  std::set<std::filesystem::path> files;
+  for (const auto& [name, entry] : weight_map.items()) files.insert(detail::shard_of(path, name, entry));
+  return {files.begin(), files.end()};
+}
 
 inline RowMajorMatrix<float> read_matrix(const std::filesystem::path& path, std::string_view name) {
   const auto [shard, full_name] = detail::locate_tensor(path, name);
@@ -121,6 +155,7 @@ inline RowMajorMatrix<float> read_matrix(const std::filesystem::path& path, std:
   if (tensor->shape.size() != 2)
     detail::fail<FileError>(file.path(), ": tensor '", full_name, "' has ", tensor->shape.size(),
                             " dimensions, not 2");
+  detail::check_matrix_size(file.path(), full_name, tensor->shape[0], tensor->shape[1]);
   if (tensor->type == "F32") return detail::matrix_of<float>(file, *tensor);
   if (tensor->type == "F16") return detail::matrix_of<Eigen::half>(file, *tensor);
   if (tensor->type == "BF16") return detail::matrix_of<Eigen::bfloat16>(file, *tensor);
