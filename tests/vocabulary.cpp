@@ -13,6 +13,13 @@ TEST_CASE("a token id leads to its bytes") {
   CHECK(vocabulary.bytes(3) == " the");
 }
 
+TEST_CASE("tokens that are all empty can be written in place") {
+  const Vocabulary vocabulary({{}, {}});
+  CHECK(vocabulary.size() == 2);
+  CHECK(vocabulary.find("") == 0);
+  CHECK_FALSE(vocabulary.is_special(0));
+}
+
 TEST_CASE("bytes lead to the lowest id that has them") {
   const Vocabulary vocabulary({"b", "a", "b", "", "ab", "", "\xff"});
   CHECK(vocabulary.find("b") == 0);
@@ -45,17 +52,17 @@ TEST_CASE("an id that does not exist is named with the size") {
 }
 
 TEST_CASE("special tokens are told from the rest") {
-  const Vocabulary vocabulary({"<s>", "a", "</s>"}, {2, 0});
+  const Vocabulary vocabulary = Vocabulary::with_special_ids({"<s>", "a", "</s>"}, {2, 0});
   CHECK(vocabulary.is_special(0));
   CHECK_FALSE(vocabulary.is_special(1));
   CHECK(vocabulary.is_special(2));
   CHECK_FALSE(Vocabulary({"<s>"}).is_special(0));
   CHECK_THROWS_AS(vocabulary.is_special(3), std::out_of_range);
-  CHECK(message_of<std::out_of_range>([] { Vocabulary({"a"}, {1}); }) ==
+  CHECK(message_of<std::out_of_range>([] { Vocabulary::with_special_ids({"a"}, {1}); }) ==
         "token id 1 is outside the vocabulary of 1 tokens");
 }
 
 TEST_CASE("a vocabulary without tokens is refused") {
   CHECK(message_of<std::invalid_argument>([] { Vocabulary(std::vector<std::string>{}); }) ==
-        "a vocabulary needs at least one token");
+        "a vocabulary of 0 tokens: it needs at least 1");
 }

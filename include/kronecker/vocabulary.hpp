@@ -23,13 +23,12 @@ namespace kronecker {
 /// Bytes are any bytes, not necessarily text; a token may be empty, and two tokens may have the same bytes.
 class Vocabulary {
  public:
-  /// The vocabulary in which token i has the bytes `token_bytes[i]`; the tokens `special_ids`, in any order,
-  /// are special. Throws std::invalid_argument if there is no token, or more than a TokenId can count,
-  /// std::out_of_range if a special id is none of the vocabulary. O(V log V).
-  explicit Vocabulary(std::vector<std::string> token_bytes, std::vector<TokenId> special_ids = {})
-      : special_ids_(std::move(special_ids)) {
+  /// The vocabulary in which token i has the bytes `token_bytes[i]`; none is special. Throws
+  /// std::invalid_argument if there is no token, or more than a TokenId can count. O(V log V).
+  explicit Vocabulary(std::vector<std::string> token_bytes) {
     constexpr auto most = static_cast<std::size_t>(std::numeric_limits<TokenId>::max());
-    if (token_bytes.empty()) detail::fail<std::invalid_argument>("a vocabulary needs at least one token");
+    if (token_bytes.empty())
+      detail::fail<std::invalid_argument>("a vocabulary of 0 tokens: it needs at least 1");
     if (token_bytes.size() > most)
       detail::fail<std::invalid_argument>("a vocabulary of ", token_bytes.size(),
                                           " tokens is over the limit of ", most);
@@ -43,8 +42,16 @@ class Vocabulary {
       ends_.push_back(bytes_.size());
     }
     sort_ids();
-    std::sort(special_ids_.begin(), special_ids_.end());
-    for (const TokenId id : special_ids_) check_id(id);
+  }
+
+  /// The same vocabulary in which the tokens `special_ids`, in any order, are special. Throws
+  /// std::out_of_range if one of them is none of the vocabulary.
+  static Vocabulary with_special_ids(std::vector<std::string> token_bytes, std::vector<TokenId> special_ids) {
+    Vocabulary vocabulary(std::move(token_bytes));
+    for (const TokenId id : special_ids) vocabulary.check_id(id);
+    vocabulary.special_ids_ = std::move(special_ids);
+    std::sort(vocabulary.special_ids_.begin(), vocabulary.special_ids_.end());
+    return vocabulary;
   }
 
   /// Number of tokens, V.

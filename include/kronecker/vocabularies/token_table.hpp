@@ -137,7 +137,7 @@ class TokenTable {
       bytes[id] = std::move(*found);
       if (tokens_[id].kind == TokenKind::special) special_ids.push_back(static_cast<TokenId>(id));
     }
-    return Vocabulary(std::move(bytes), std::move(special_ids));
+    return Vocabulary::with_special_ids(std::move(bytes), std::move(special_ids));
   }
 
  private:
