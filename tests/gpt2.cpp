@@ -52,9 +52,26 @@ TEST_CASE("a file that is not an encoder.json is refused with the place") {
   CHECK(message(R"({"a": "b"})") == "'a': expected an id, found b");
   CHECK(message(R"({"a": {}})") == "'a': expected an id, found {");
   CHECK(message(R"({"a": 0, "b": 0})") == "'b': the id 0 is already that of 'a'");
-  CHECK(message(R"({"a": 8})") == "'a': the id 8 is over the limit of 8, the file's size in bytes");
+  CHECK(message(R"({"a": 1048576})") ==
+        "'a': the id 1048576 is not below 1048576, the limit for a file of this size");
+  CHECK(load(R"({"a": 50256})").size() == 50257);
   CHECK(message(R"({"a": 1, )") == "not valid JSON: byte 10: unexpected '1, '");
   CHECK(message(R"({"a": 1} 2)") == "not valid JSON: byte 10: unexpected '2'");
   CHECK(message("{\"\xFF\": 1}").starts_with("not valid JSON: byte 3: unexpected '"));
   CHECK(message("").starts_with("not valid JSON: byte 1"));
+}
+
+TEST_CASE("a vocabulary that is not byte-level is refused") {
+  CHECK(
+      message(R"({"a": 0, "\u2581the": 1})") ==
+      "'\xE2\x96\x81the': the character U+2581 stands for no byte in GPT-2's byte map: the vocabulary is not "
+      "byte-level, and its tokens' bytes are not known");
+  CHECK(message(R"({"a b": 0})").starts_with("'a b': the character U+0020 stands for no byte"));
+  const std::string no_space =
+      ", and no token has U+0120, GPT-2's space: the vocabulary is not byte-level, and "
+      "its tokens' bytes are not known";
+  CHECK(message(R"({"the": 0, "the</w>": 1})") == "'the</w>' ends a word as CLIP marks it" + no_space);
+  CHECK(message(R"({"the": 0, "##the": 1})") ==
+        "'##the' goes on with a word as WordPiece marks it" + no_space);
+  CHECK(load(R"({"\u0120the": 0, "##": 1, "</w>": 2})").bytes(1) == "##");
 }

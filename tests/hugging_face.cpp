@@ -128,6 +128,8 @@ TEST_CASE("a model whose strings do not say what bytes they stand for is refused
   CHECK(message(R"({"model": {"type": "BPE", "end_of_word_suffix": "</w>", "vocab": {"a</w>": 0}}})") ==
         "the model marks parts of words with '</w>', which does not say what bytes a token stands for" +
             supported);
+  CHECK(message(bpe(R"("pre_tokenizer": {"type": "Metaspace", "replacement": "_"})", R"({"_a": 0})")) ==
+        "a Metaspace puts '_' for a space, not U+2581" + supported);
   CHECK(message(bpe(R"("decoder": null)", R"({"a": 0})")) ==
         "expected ByteLevel, byte_fallback, Metaspace or a replacement of U+2581, found nothing that says "
         "what bytes a token stands for" +
@@ -146,7 +148,7 @@ TEST_CASE("a damaged tokenizer.json is refused with the place") {
   CHECK(message_for_vocabulary(R"({"a": [0]})") == "model.vocab['a']: expected an id, found [");
   CHECK(message_for_vocabulary(R"({"a": 0, "b": 0})") == "model.vocab['b']: the id 0 is already that of 'a'");
   CHECK(message_for_vocabulary(R"({"a": 99999999999})")
-            .starts_with("model.vocab['a']: the id 99999999999 is over the limit of "));
+            .starts_with("model.vocab['a']: the id 99999999999 is not below "));
 
   const std::string pair = ": expected [piece, score], found ";
   CHECK(message(unigram(byte_level, R"([["a", 0], [1, "b"]])")) ==
@@ -168,6 +170,6 @@ TEST_CASE("a damaged tokenizer.json is refused with the place") {
   CHECK(added(R"("c")") == "added_tokens[1]: expected an object, found c");
   CHECK(added(R"([])") == "added_tokens[1]: expected an object, found [");
   CHECK(added(R"({"id": 2147483648, "content": "c"})")
-            .starts_with("added_tokens[1]: the id 2147483648 is over the limit of "));
+            .starts_with("added_tokens[1]: the id 2147483648 is not below "));
   CHECK(message(bpe(byte_level, R"({"a": 0})").substr(0, 100)).starts_with("not valid JSON: byte 101: "));
 }

@@ -62,6 +62,8 @@ class HuggingFaceReader final : public JsonEvents {
     bool is_special = false;
   };
 
+  static constexpr std::string_view word_boundary = "\xE2\x96\x81";
+
   void on_open(char bracket) override { places_.push_back(place_of_child(bracket)); }
 
   void on_close() override {
@@ -92,7 +94,8 @@ class HuggingFaceReader final : public JsonEvents {
       case Place::text_transformation:
         is_byte_level_ |= key_ == "type" && value == "ByteLevel";
         has_byte_fallback_ |= key_ == "type" && value == "ByteFallback";
-        has_word_boundaries_ |= (key_ == "type" && value == "Metaspace") || value == "\xE2\x96\x81";
+        has_word_boundaries_ |= (key_ == "type" && value == "Metaspace") || value == word_boundary;
+        if (key_ == "replacement" && value != word_boundary) other_boundary_ = value;
         break;
       default:
         on_other_value(value);
@@ -205,6 +208,9 @@ class HuggingFaceReader final : public JsonEvents {
     if (!affix_.empty())
       fail<FileError>(path(), ": the model marks parts of words with '", excerpt(affix_),
                       "', which does not say what bytes a token stands for", supported);
+    if (other_boundary_)
+      fail<FileError>(path(), ": a Metaspace puts '", excerpt(*other_boundary_), "' for a space, not U+2581",
+                      supported);
     if (type == "BPE" && !is_byte_level_ && !has_byte_fallback_ && !has_word_boundaries_)
       fail<FileError>(path(), ": expected ByteLevel, byte_fallback, Metaspace or a replacement of U+2581, ",
                       "found nothing that says what bytes a token stands for", supported);
@@ -217,6 +223,7 @@ class HuggingFaceReader final : public JsonEvents {
   std::string key_;
   std::string model_type_;
   std::string affix_;
+  std::optional<std::string> other_boundary_;
   bool has_model_ = false;
   bool has_merges_ = false;
   bool has_unigram_vocabulary_ = false;
@@ -237,9 +244,9 @@ inline Vocabulary parse_hugging_face(const std::string& path, std::string_view c
 
 /// Reads a tokenizer.json. Added tokens stand for their content and come before the model's tokens of the
 /// same id; those that the file calls special are special. Ids that it leaves out are empty tokens. Throws
-/// FileError, naming the key, if the file is not of that form, if an id occurs twice in the model or is not
-/// below the file's size, or if the model is one whose strings do not say what bytes a token stands for
-/// (WordPiece, WordLevel). O(file size + V log V); no JSON document is built.
+/// FileError, naming the key, if the file is not of that form, if an id occurs twice in the model or is too
+/// large for the file's size, or if the model is one whose strings do not say what bytes a token stands for
+/// (WordPiece, WordLevel, a space other than U+2581). O(file size + V log V); no JSON document is built.
 inline Vocabulary load_hugging_face(const std::filesystem::path& path, TokenText text = TokenText::raw) {
   const MappedFile file(path);
   return detail::parse_hugging_face(file.path(), file.text(), text);

@@ -76,8 +76,8 @@ inline std::string_view take_line(std::string_view& content) {
 
 /// Reads a ranks file (cl100k_base.tiktoken). Special tokens are not in such files: `specials` gives their
 /// text and ids. Ids that neither has are empty tokens. Throws FileError, naming the line, if a line is not
-/// base64 and a rank, or if a rank occurs twice or is not below the file's size; std::invalid_argument if the
-/// id of a special token is negative or taken. O(file size + V log V).
+/// base64 and a rank, or if a rank occurs twice or is too large for the file's size; std::invalid_argument if
+/// the id of a special token is negative or taken. O(file size + V log V).
 inline Vocabulary load_tiktoken(const std::filesystem::path& path,
                                 const std::map<std::string, TokenId>& specials = {},
                                 TokenText text = TokenText::raw) {

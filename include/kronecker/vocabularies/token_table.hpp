@@ -92,12 +92,15 @@ inline std::string_view excerpt(std::string_view text) {
 }
 
 /// The tokens of a file of `file_size` bytes by id, while it is read. An id must be below that size, so that
-/// a damaged id cannot make the table larger than what a file of that many tokens needs.
+/// a damaged id cannot make the table larger than what a file of that many tokens needs; or below 2^20, since
+/// a short file may well have a few tokens with the ids that they have in a large vocabulary, and a table of
+/// that many is small.
 class TokenTable {
  public:
   TokenTable(std::string path, std::size_t file_size)
       : path_(std::move(path)),
-        id_limit_(std::min<std::uint64_t>(file_size, std::numeric_limits<TokenId>::max())) {}
+        id_limit_(std::clamp<std::uint64_t>(file_size, std::uint64_t{1} << 20,
+                                            std::numeric_limits<TokenId>::max())) {}
 
   const std::string& path() const noexcept { return path_; }
   std::vector<TokenString>& tokens() noexcept { return tokens_; }
@@ -106,8 +109,8 @@ class TokenTable {
   template <class... Place>
   TokenString& token(std::uint64_t id, const Place&... place) {
     if (id >= id_limit_)
-      fail<FileError>(path_, ": ", place..., ": the id ", id, " is over the limit of ", id_limit_,
-                      ", the file's size in bytes");
+      fail<FileError>(path_, ": ", place..., ": the id ", id, " is not below ", id_limit_,
+                      ", the limit for a file of this size");
     if (id >= tokens_.size()) tokens_.resize(static_cast<std::size_t>(id) + 1);
     return tokens_[static_cast<std::size_t>(id)];
   }
