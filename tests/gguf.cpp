@@ -147,14 +147,29 @@ TEST_CASE("a damaged GGUF file is refused with the place") {
   CHECK(parse_message(file({entry("k", u32, "ab")})) ==
         "byte 37, " + in_k + "expected 4 bytes more, but only 2 are left");
   CHECK(parse_message(file({entry("k", boolean, "\2")})) == "byte 38, " + in_k + "a truth value of 2");
-  CHECK(parse_message(file({entry("k", array, array_of(array, 1, array_of(u8, 1, "a")))})) ==
-        "byte 49, " + in_k + "an array of arrays, which is not supported");
+  CHECK(parse_message(file({entry("k", array, array_of(array, huge, array_of(u8, 1, "a")))})) ==
+        "byte 62, " + in_k + "expected 4 bytes more, but only 0 are left");
   CHECK(parse_message(file({entry("k", array, array_of(u32, huge, "abcd"))})) ==
         "byte 49, " + in_k + "an array of 9223372036854775808 values, but only 4 bytes are left");
   CHECK(parse_message(file({entry("k", array, array_of(text, 2, string("abc")))})) ==
         "byte 49, " + in_k + "an array of 2 values, but only 11 bytes are left");
   CHECK(parse_message(file({entry("k", u8, "a"), entry("k", u8, "b")})) ==
         "byte 52, " + in_k + "the key is there twice");
+}
+
+TEST_CASE("an array of arrays is read over") {
+  const std::string pair = array_of(u8, 2, "ab"), none = array_of(text, 0, "");
+  const std::string nested = array_of(array, 2, array_of(array, 1, pair) + array_of(array, 0, ""));
+  const GgufMetadata metadata = parse_gguf_metadata(
+      "file", file({entry("pairs", array, array_of(array, 3, pair + none + pair)), entry("a", u8, "\1"),
+                    entry("nested", array, nested), entry("b", u8, "\2")}));
+  CHECK(metadata.values.size() == 2);
+  CHECK(*metadata.find<std::uint64_t>("a") == 1);
+  CHECK(*metadata.find<std::uint64_t>("b") == 2);
+
+  std::string deep;
+  for (int i = 0; i < 100000; ++i) deep += array_of(array, 1, "");
+  CHECK(parse_message(file({entry("k", array, deep)})).ends_with("arrays are nested deeper than 8"));
 }
 
 TEST_CASE("what follows the metadata is not looked at") {
@@ -189,7 +204,7 @@ TEST_CASE("a SentencePiece GGUF vocabulary gives the bytes of each id") {
   for (const std::string name : {"llama", "t5"}) {
     for (const Type type : {i32, u32}) {
       const Vocabulary loaded =
-          load(file({model(name), tokens(all), token_types({1, 2, 3, 4, 5, 6, 1}, type)}));
+          load(file({model(name), tokens(all), token_types({0, 2, 3, 4, 5, 6, 1}, type)}));
       CHECK(loaded.bytes(0) == " a");
       CHECK(loaded.bytes(1) == space + "<unk>");
       CHECK(loaded.bytes(2) == space + "<s>");

@@ -28,7 +28,8 @@ using GgufValue = std::variant<bool, std::uint64_t, std::int64_t, double, std::s
                                std::vector<std::uint64_t>, std::vector<std::int64_t>, std::vector<double>,
                                std::vector<std::string>>;
 
-/// The metadata of a GGUF file, by key: "general.architecture", "tokenizer.ggml.tokens", ...
+/// The metadata of a GGUF file, by key: "general.architecture", "tokenizer.ggml.tokens", ... A key whose
+/// value is an array of arrays is left out.
 struct GgufMetadata {
   std::map<std::string, GgufValue, std::less<>> values;  ///< By key.
 
@@ -60,8 +61,9 @@ class GgufParser {
     for (std::uint64_t i = 0; i < value_count; ++i) {
       key_ = read<std::string>();
       const auto type = read<std::uint32_t>();
-      GgufValue read_value = value(type, std::nullopt);
-      if (!metadata.values.emplace(key_, std::move(read_value)).second) refuse("the key is there twice");
+      std::optional<GgufValue> read_value = value(type, std::nullopt, 0);
+      if (!read_value) continue;
+      if (!metadata.values.emplace(key_, std::move(*read_value)).second) refuse("the key is there twice");
     }
     return metadata;
   }
@@ -69,7 +71,8 @@ class GgufParser {
  private:
   using Count = std::optional<std::uint64_t>;  // of an array; nothing if it is a single value
 
-  GgufValue value(std::uint32_t type, Count count) {
+  /// Nothing for an array of arrays, which is read over. `depth` is the number of arrays around the value.
+  std::optional<GgufValue> value(std::uint32_t type, Count count, int depth) {
     switch (type) {
       case 0:
         return values<std::uint64_t, std::uint8_t>(count);
@@ -90,7 +93,7 @@ class GgufParser {
       case 8:
         return values<std::string, std::string>(count);
       case 9:
-        return array(count);
+        return array(count, depth);
       case 10:
         return values<std::uint64_t, std::uint64_t>(count);
       case 11:
@@ -102,10 +105,17 @@ class GgufParser {
     }
   }
 
-  GgufValue array(Count outer_count) {
-    if (outer_count) refuse("an array of arrays, which is not supported");
+  std::optional<GgufValue> array(Count outer_count, int depth) {
+    constexpr int deepest = 8;
+    if (depth == deepest) refuse("arrays are nested deeper than ", deepest);
+    if (!outer_count) return one_array(depth + 1);
+    for (std::uint64_t i = 0; i < *outer_count; ++i) one_array(depth + 1);
+    return std::nullopt;
+  }
+
+  std::optional<GgufValue> one_array(int depth) {
     const auto type = read<std::uint32_t>();
-    return value(type, read<std::uint64_t>());
+    return value(type, read<std::uint64_t>(), depth);
   }
 
   template <class Held, class InFile>

@@ -20,12 +20,13 @@
 namespace kronecker {
 namespace detail {
 
-/// GGUF's token types, by their numbers.
-enum class GgufTokenType { normal = 1, unknown, control, user_defined, unused, byte };
+/// GGUF's token types, by their numbers. Undefined ones are those of converters that knew none: normal.
+enum class GgufTokenType { undefined, normal, unknown, control, user_defined, unused, byte };
 
 /// What a token of that type is in a byte-level vocabulary, where all but normal ones are plain text.
 constexpr TokenKind kind_of_byte_level_token(GgufTokenType type) noexcept {
   switch (type) {
+    case GgufTokenType::undefined:
     case GgufTokenType::normal:
     case GgufTokenType::byte:
       return TokenKind::byte_level;
@@ -66,7 +67,7 @@ inline std::vector<std::int64_t> gguf_token_types(const std::string& path, const
   if (types.size() != token_count)
     fail<FileError>(path, ": '", key, "' has ", types.size(), " values for ", token_count, " tokens");
   for (std::size_t id = 0; id < types.size(); ++id)
-    if (types[id] < static_cast<std::int64_t>(GgufTokenType::normal) ||
+    if (types[id] < static_cast<std::int64_t>(GgufTokenType::undefined) ||
         types[id] > static_cast<std::int64_t>(GgufTokenType::byte))
       fail<FileError>(path, ": '", key, "': token ", id, " is of the unknown type ", types[id]);
   return types;
