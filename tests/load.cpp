@@ -118,6 +118,18 @@ TEST_CASE("a vocabulary's format is told by its content") {
             .bytes(0) == " a");
 }
 
+TEST_CASE("a vocabulary's format has a name") {
+  const auto name = [](const std::string& content) {
+    std::ofstream(path, std::ios::binary) << content;
+    return name_of(kronecker::vocabulary_format(path));
+  };
+  CHECK(name(R"({"model": {}})") == "Hugging Face tokenizer.json");
+  CHECK(name(R"({"a": 0})") == "GPT-2 encoder.json");
+  CHECK(name("IGE= 0\n") == "tiktoken ranks");
+  CHECK(name("\x0A\x06\x0A\x04") == "SentencePiece model");
+  CHECK(name("GGUF") == "GGUF");
+}
+
 TEST_CASE("a file that is not a vocabulary is refused") {
   const std::string supported =
       "; supported are Hugging Face's tokenizer.json, GPT-2's encoder.json, tiktoken ranks, SentencePiece "

@@ -22,27 +22,54 @@
 #include <string_view>
 
 namespace kronecker {
+
+/// The formats of vocabulary files that are told apart.
+enum class VocabularyFormat {
+  hugging_face,   ///< tokenizer.json
+  gpt2,           ///< encoder.json, vocab.json
+  tiktoken,       ///< Ranks.
+  sentencepiece,  ///< A .model file.
+  gguf,           ///< A model, or its vocabulary alone.
+};
+
+/// What people call the format.
+constexpr std::string_view name_of(VocabularyFormat format) noexcept {
+  switch (format) {
+    case VocabularyFormat::hugging_face:
+      return "Hugging Face tokenizer.json";
+    case VocabularyFormat::gpt2:
+      return "GPT-2 encoder.json";
+    case VocabularyFormat::tiktoken:
+      return "tiktoken ranks";
+    case VocabularyFormat::sentencepiece:
+      return "SentencePiece model";
+    case VocabularyFormat::gguf:
+      return "GGUF";
+  }
+  return "unknown";
+}
+
 namespace detail {
 
-enum class VocabularyFormat { gguf, gzip, json, sentencepiece, tiktoken, unknown };
+enum class FileKind { gguf, gzip, json, sentencepiece, tiktoken, unknown };
 
-/// The format of a file that starts with `head`.
-inline VocabularyFormat vocabulary_format(std::string_view head) {
-  if (head.starts_with("GGUF")) return VocabularyFormat::gguf;
-  if (head.starts_with("\x1F\x8B")) return VocabularyFormat::gzip;
+/// The kind of a file that starts with `head`.
+inline FileKind file_kind(std::string_view head) {
+  if (head.starts_with("GGUF")) return FileKind::gguf;
+  if (head.starts_with("\x1F\x8B")) return FileKind::gzip;
 
   constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
   std::string_view json = head.substr(head.starts_with(byte_order_mark) ? byte_order_mark.size() : 0);
   json.remove_prefix(std::min(json.find_first_not_of(" \t\r\n"), json.size()));
-  if (json.starts_with('{')) return VocabularyFormat::json;
+  if (json.starts_with('{')) return FileKind::json;
 
   // Field 1 of a SentencePiece model is a message, and that starts with a field 1 that is a string.
   constexpr char string_field_1 = 1 << 3 | 2;
   if (head.size() > 2 && head[0] == string_field_1 && head[2] == string_field_1)
-    return VocabularyFormat::sentencepiece;
+    return FileKind::sentencepiece;
 
   std::string_view lines = head;
-  return ranked_token(take_line(lines)) ? VocabularyFormat::tiktoken : VocabularyFormat::unknown;
+  return ranked_token(take_line(lines)) ? FileKind::tiktoken : FileKind::unknown;
 }
 
 /// Finds out which vocabulary a JSON file has from the values of its outermost object.
@@ -83,41 +110,56 @@ class JsonVocabularyFinder final : public JsonEvents {
                   "SentencePiece models and GGUF");
 }
 
-inline Vocabulary load_json_vocabulary(const std::filesystem::path& path, TokenText text) {
-  const MappedFile file(path);
-  const std::string_view content = file.text();
+inline VocabularyFormat json_vocabulary_format(const std::filesystem::path& path, std::string_view content) {
   JsonVocabularyFinder finder(path.string());
   finder.read(content);
-  if (finder.has_model()) return parse_hugging_face(path.string(), content, text);
-  if (finder.has_only_ids()) return parse_gpt2(path.string(), content, text);
+  if (finder.has_model()) return VocabularyFormat::hugging_face;
+  if (finder.has_only_ids()) return VocabularyFormat::gpt2;
   refuse_vocabulary_file(path, "JSON without an object 'model', and with other values than ids");
 }
 
 }  // namespace detail
 
-/// Reads the vocabulary file at `path`: Hugging Face's tokenizer.json, GPT-2's encoder.json, tiktoken ranks
-/// (without special tokens, see `load_tiktoken`), a SentencePiece model or GGUF; its name does not matter.
-/// Throws FileError if the file is none of these, or compressed; other errors are those of the format's
-/// `load_` function.
-inline Vocabulary load_vocabulary(const std::filesystem::path& path, TokenText text = TokenText::raw) {
+/// The format of the vocabulary file at `path`, told by its content. Throws FileError if it is none that is
+/// supported, or compressed. A JSON file is read to its end, or to what tells; of others the start is.
+inline VocabularyFormat vocabulary_format(const std::filesystem::path& path) {
   constexpr std::size_t head_size = 4096;
   const MappedFile file(path);
   const std::string_view head = file.text().substr(0, head_size);
-  switch (detail::vocabulary_format(head)) {
-    case detail::VocabularyFormat::gguf:
-      return load_gguf(path, text);
-    case detail::VocabularyFormat::json:
-      return detail::load_json_vocabulary(path, text);
-    case detail::VocabularyFormat::sentencepiece:
-      return load_sentencepiece(path, text);
-    case detail::VocabularyFormat::tiktoken:
-      return load_tiktoken(path, {}, text);
-    case detail::VocabularyFormat::gzip:
+  switch (detail::file_kind(head)) {
+    case detail::FileKind::gguf:
+      return VocabularyFormat::gguf;
+    case detail::FileKind::json:
+      return detail::json_vocabulary_format(path, file.text());
+    case detail::FileKind::sentencepiece:
+      return VocabularyFormat::sentencepiece;
+    case detail::FileKind::tiktoken:
+      return VocabularyFormat::tiktoken;
+    case detail::FileKind::gzip:
       detail::fail<FileError>(path.string(), ": the file is gzip-compressed: unpack it first");
-    case detail::VocabularyFormat::unknown:
+    case detail::FileKind::unknown:
       break;
   }
   detail::refuse_vocabulary_file(path, head.empty() ? "an empty file" : "no format that is known");
+}
+
+/// Reads the vocabulary file at `path`: Hugging Face's tokenizer.json, GPT-2's encoder.json, tiktoken ranks
+/// (without special tokens, see `load_tiktoken`), a SentencePiece model or GGUF; its name does not matter.
+/// Errors are those of `vocabulary_format` and of the format's `load_` function.
+inline Vocabulary load_vocabulary(const std::filesystem::path& path, TokenText text = TokenText::raw) {
+  switch (vocabulary_format(path)) {
+    case VocabularyFormat::hugging_face:
+      return load_hugging_face(path, text);
+    case VocabularyFormat::gpt2:
+      return load_gpt2(path, text);
+    case VocabularyFormat::tiktoken:
+      return load_tiktoken(path, {}, text);
+    case VocabularyFormat::sentencepiece:
+      return load_sentencepiece(path, text);
+    case VocabularyFormat::gguf:
+      break;
+  }
+  return load_gguf(path, text);
 }
 
 }  // namespace kronecker
