@@ -138,3 +138,74 @@ TEST_CASE("a shape that does not fit the values is refused before anything is wr
         }) == "an array of shape (4294967296, 4294967296) does not have 0 values");
   CHECK(std::filesystem::is_empty(folder.path()));
 }
+
+namespace {
+
+/// A .npy file of a type that this library does not write, with these bytes of values.
+void write_file(const std::filesystem::path& path, const std::string& type, const std::string& fortran_order,
+                const std::string& shape, const std::string& values) {
+  const std::string header =
+      "{'descr': " + type + ", 'fortran_order': " + fortran_order + ", 'shape': " + shape + ", }\n";
+  test_support::write_content(path, "\x93NUMPY\1" + std::string(1, '\0') + static_cast<char>(header.size()) +
+                                        std::string(1, '\0') + header + values);
+}
+
+}  // namespace
+
+TEST_CASE("a matrix of floats is read whatever their size and order") {
+  const ScratchFolder folder("npy");
+  const auto path = folder / "matrix";
+  kronecker::RowMajorMatrix<float> expected(2, 3);
+  expected << 1, 2, 3, -4, 0.5f, 0;
+  // 1, 2, 3, -4, 0.5 and 0 begin with these bytes as half, float and double; the rest are zeros.
+  const std::vector<std::string> starts[] = {
+      {"\x3C", "\x40", "\x42", "\xC4", "\x38", ""},
+      {"\x3F\x80", {"\x40\0", 2}, "\x40\x40", "\xC0\x80", {"\x3F\0", 2}, ""},
+      {"\x3F\xF0", {"\x40\0", 2}, "\x40\x08", "\xC0\x10", "\x3F\xE0", ""}};
+  const std::size_t in_c_order[] = {0, 1, 2, 3, 4, 5}, in_fortran_order[] = {0, 3, 1, 4, 2, 5};
+  for (std::size_t i = 0; i < 3; ++i)
+    for (const bool is_fortran : {false, true})
+      for (const bool is_big : {false, true}) {
+        const std::size_t size = std::size_t{2} << i;
+        std::string values;
+        for (const std::size_t index : is_fortran ? in_fortran_order : in_c_order) {
+          std::string value = starts[i][index];
+          value.resize(size);
+          values += is_big ? value : std::string(value.rbegin(), value.rend());
+        }
+        const std::string type = std::string(is_big ? "'>f" : "'<f") + std::to_string(size) + "'";
+        CAPTURE(type, is_fortran);
+        write_file(path, type, is_fortran ? "True" : "False", "(2, 3)", values);
+        CHECK(kronecker::read_npy_matrix(path) == expected);
+        test_support::write_content(path, content_of(path).substr(0, content_of(path).size() - 1));
+        CHECK_THROWS_AS(kronecker::read_npy_matrix(path), FileError);
+      }
+  CHECK(kronecker::read_npy_matrix(test_support::golden_path("emb_d8_p8_weight.npy")) ==
+        test_support::golden_matrix("emb_d8_p8_weight.npy"));
+}
+
+TEST_CASE("what is no matrix of floats is refused") {
+  const ScratchFolder folder("npy");
+  const auto path = folder / "matrix";
+  const auto message = [&](const std::string& type, const std::string& shape) {
+    write_file(path, type, "False", shape, "abcd");
+    const std::string text = message_of<FileError>([&] { kronecker::read_npy_matrix(path); });
+    return text.substr(path.string().size() + 2);
+  };
+  for (const std::string type : {"'<i4'", "'|u1'", "'<f3'", "'<f16'", "'=f4'", "[('a', '<f4')]", "f"})
+    CHECK(message(type, "(1, 1)").starts_with("expected floats, 'f2', 'f4' or 'f8', found "));
+  CHECK(message("'<f4'", "(1,)") == "the array has 1 dimensions, not 2");
+  CHECK(message("'<f4'", "(1, 2)") == "the file ends before the array does: 4 bytes of data");
+  CHECK(message("'<f4'", "(0, 2147483648)") ==
+        "the array is 0 x 2147483648: over the limit of 2147483647 rows or columns");
+}
+
+TEST_CASE("a .npy file is told by its content") {
+  const ScratchFolder folder("npy");
+  write_file(folder / "weights.bin", "'<f4'", "False", "(0, 0)", "");
+  test_support::write_content(folder / "text.npy", "no array");
+  CHECK(kronecker::is_npy(folder / "weights.bin"));
+  CHECK_FALSE(kronecker::is_npy(folder / "text.npy"));
+  CHECK_FALSE(kronecker::is_npy(folder / "none.npy"));
+  CHECK_FALSE(kronecker::is_npy(folder.path()));
+}

@@ -1,9 +1,10 @@
 #pragma once
 
-/// NumPy's .npy files: one array each, in C order (numpy.lib.format, versions 1.0 to 3.0).
+/// NumPy's .npy files: one array each (numpy.lib.format, versions 1.0 to 3.0).
 
 #include <kronecker/error.hpp>
 #include <kronecker/files/replace_file.hpp>
+#include <kronecker/types.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -12,6 +13,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -33,6 +35,8 @@ struct NpyArray {
 };
 
 namespace detail {
+
+inline constexpr std::string_view npy_magic = "\x93NUMPY";
 
 /// NumPy's name for T on this machine, in quotes: '<f4', '|u1', ...
 template <class T>
@@ -141,55 +145,141 @@ void write_npy(const std::filesystem::path& path, std::span<const T> values,
   write_npy_in_parts<T>(path, shape, [&] { return values; });
 }
 
-/// Reads an array of T. Throws FileError if the file is not a complete .npy file or holds another type, or
-/// the array is in Fortran order. Nothing larger than the file is allocated.
-template <class T>
-NpyArray<T> read_npy(const std::filesystem::path& path) {
-  const std::string name = path.string();
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file)
-    detail::fail<FileError>(name, ": cannot open the file: ", std::generic_category().message(errno));
+namespace detail {
+
+/// A .npy file that is open at its first value.
+struct NpyInput {
+  std::string path;
+  std::ifstream file;
+  std::string header;
+  std::uint64_t data_begin, data_size;  // in bytes
+};
+
+/// Opens a .npy file and reads its header, but does not look into it.
+inline NpyInput open_npy(const std::filesystem::path& path) {
+  NpyInput input{path.string(), std::ifstream(path, std::ios::binary | std::ios::ate), {}, 0, 0};
+  const std::string& name = input.path;
+  std::ifstream& file = input.file;
+  if (!file) fail<FileError>(name, ": cannot open the file: ", std::generic_category().message(errno));
   const auto file_size = static_cast<std::uint64_t>(file.tellg());
   file.seekg(0);
 
   unsigned char preamble[12] = {};
   file.read(reinterpret_cast<char*>(preamble), 10);
-  if (!file || std::string_view(reinterpret_cast<char*>(preamble), 6) != "\x93NUMPY")
-    detail::fail<FileError>(name, ": not a .npy file: the first 6 bytes are not its magic string");
+  if (!file || std::string_view(reinterpret_cast<char*>(preamble), npy_magic.size()) != npy_magic)
+    fail<FileError>(name, ": not a .npy file: the first 6 bytes are not its magic string");
   const int format_version = preamble[6];
   if (format_version < 1 || format_version > 3)
-    detail::fail<FileError>(name, ": .npy format version ", format_version,
-                            " is unknown; versions 1 to 3 are supported");
+    fail<FileError>(name, ": .npy format version ", format_version,
+                    " is unknown; versions 1 to 3 are supported");
   if (format_version > 1) file.read(reinterpret_cast<char*>(preamble) + 10, 2);
   const std::uint64_t header_begin = format_version == 1 ? 10 : 12;
   const std::uint64_t header_size = preamble[8] | std::uint64_t{preamble[9]} << 8 |
                                     std::uint64_t{preamble[10]} << 16 | std::uint64_t{preamble[11]} << 24;
   if (!file || header_size > file_size - header_begin)
-    detail::fail<FileError>(name, ": the header is said to take ", header_size, " bytes of a file of ",
-                            file_size);
-  std::string header(static_cast<std::size_t>(header_size), '\0');
-  file.read(header.data(), static_cast<std::streamsize>(header_size));
+    fail<FileError>(name, ": the header is said to take ", header_size, " bytes of a file of ", file_size);
+  input.header.resize(static_cast<std::size_t>(header_size));
+  file.read(input.header.data(), static_cast<std::streamsize>(header_size));
+  input.data_begin = header_begin + header_size;
+  input.data_size = file_size - input.data_begin;
+  return input;
+}
 
-  const std::string type = detail::npy_type<T>();
-  const std::string_view found_type = detail::npy_value(name, header, "'descr'");
-  if (!found_type.starts_with(type))
-    detail::fail<FileError>(name, ": expected values of type ", type, ", found ",
-                            found_type.substr(0, type.size()));
-  if (!detail::npy_value(name, header, "'fortran_order'").starts_with("False"))
-    detail::fail<FileError>(name, ": the array is in Fortran order; C order is supported");
-
-  NpyArray<T> array{detail::npy_shape(name, detail::npy_value(name, header, "'shape'")), {}};
-  const std::uint64_t data_size = file_size - header_begin - header_size;
-  const std::optional<std::size_t> count =
-      detail::npy_count(array.shape, static_cast<std::size_t>(data_size / sizeof(T)));
+/// Number of values of `value_size` bytes that an array of that shape has; fails if the file is shorter.
+inline std::size_t npy_count_in(const NpyInput& input, std::span<const std::size_t> shape,
+                                std::size_t value_size) {
+  const auto count = npy_count(shape, static_cast<std::size_t>(input.data_size / value_size));
   if (!count)
-    detail::fail<FileError>(name, ": the file ends before the array does: ", data_size, " bytes of data");
-  array.values.resize(*count);
-  file.read(reinterpret_cast<char*>(array.values.data()), static_cast<std::streamsize>(*count * sizeof(T)));
-  if (!file)
-    detail::fail<FileError>(name, ": cannot read ", *count * sizeof(T), " bytes at offset ",
-                            header_begin + header_size);
+    fail<FileError>(input.path, ": the file ends before the array does: ", input.data_size, " bytes of data");
+  return *count;
+}
+
+inline void read_npy_bytes(NpyInput& input, void* to, std::size_t size) {
+  input.file.read(static_cast<char*>(to), static_cast<std::streamsize>(size));
+  if (!input.file)
+    fail<FileError>(input.path, ": cannot read ", size, " bytes of the values that begin at offset ",
+                    input.data_begin);
+}
+
+/// The next values as floats, stored as `Stored` in an order of bytes that may not be this machine's.
+template <class Stored>
+void read_npy_floats(NpyInput& input, bool is_swapped, std::span<float> values) {
+  constexpr std::size_t block = 16384;
+  std::vector<char> bytes(std::min(block, values.size()) * sizeof(Stored));
+  while (!values.empty()) {
+    const std::size_t count = std::min(block, values.size());
+    read_npy_bytes(input, bytes.data(), count * sizeof(Stored));
+    for (std::size_t i = 0; i < count; ++i) {
+      char* const first = bytes.data() + i * sizeof(Stored);
+      if (is_swapped) std::reverse(first, first + sizeof(Stored));
+      Stored stored;
+      std::memcpy(&stored, first, sizeof stored);
+      values[i] = static_cast<float>(stored);
+    }
+    values = values.subspan(count);
+  }
+}
+
+}  // namespace detail
+
+/// Whether a file begins as .npy files do, whatever its name is. False if it cannot be opened.
+inline bool is_npy(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  char start[detail::npy_magic.size()] = {};
+  file.read(start, sizeof start);
+  return file && std::string_view(start, sizeof start) == detail::npy_magic;
+}
+
+/// Reads an array of T. Throws FileError if the file is not a complete .npy file or holds another type, or
+/// the array is in Fortran order. Nothing larger than the file is allocated.
+template <class T>
+NpyArray<T> read_npy(const std::filesystem::path& path) {
+  detail::NpyInput input = detail::open_npy(path);
+  const std::string type = detail::npy_type<T>();
+  const std::string_view found_type = detail::npy_value(input.path, input.header, "'descr'");
+  if (!found_type.starts_with(type))
+    detail::fail<FileError>(input.path, ": expected values of type ", type, ", found ",
+                            found_type.substr(0, type.size()));
+  if (!detail::npy_value(input.path, input.header, "'fortran_order'").starts_with("False"))
+    detail::fail<FileError>(input.path, ": the array is in Fortran order; C order is supported");
+
+  const std::string_view shape = detail::npy_value(input.path, input.header, "'shape'");
+  NpyArray<T> array{detail::npy_shape(input.path, shape), {}};
+  array.values.resize(detail::npy_count_in(input, array.shape, sizeof(T)));
+  detail::read_npy_bytes(input, array.values.data(), array.values.size() * sizeof(T));
   return array;
+}
+
+/// Reads a matrix as float32: an array of two dimensions, of 16, 32 or 64 bit floats, little- or big-endian,
+/// in C or Fortran order. Values beyond the range of float32 become infinite. Throws FileError if the file is
+/// not a complete .npy file of such an array.
+inline RowMajorMatrix<float> read_npy_matrix(const std::filesystem::path& path) {
+  detail::NpyInput input = detail::open_npy(path);
+  const std::string_view type = detail::npy_value(input.path, input.header, "'descr'").substr(0, 5);
+  const bool is_float = type.size() == 5 && (type[1] == '<' || type[1] == '>') && type[2] == 'f' &&
+                        (type[3] == '2' || type[3] == '4' || type[3] == '8') && type[4] == type[0];
+  if (!is_float) detail::fail<FileError>(input.path, ": expected floats, 'f2', 'f4' or 'f8', found ", type);
+  const bool is_transposed =
+      detail::npy_value(input.path, input.header, "'fortran_order'").starts_with("True");
+  const auto shape = detail::npy_shape(input.path, detail::npy_value(input.path, input.header, "'shape'"));
+  if (shape.size() != 2)
+    detail::fail<FileError>(input.path, ": the array has ", shape.size(), " dimensions, not 2");
+  constexpr std::size_t most = std::numeric_limits<std::int32_t>::max();
+  if (shape[0] > most || shape[1] > most)
+    detail::fail<FileError>(input.path, ": the array is ", shape[0], " x ", shape[1], ": over the limit of ",
+                            most, " rows or columns");
+  detail::npy_count_in(input, shape, static_cast<std::size_t>(type[3] - '0'));
+
+  const auto rows = static_cast<Eigen::Index>(shape[0]), columns = static_cast<Eigen::Index>(shape[1]);
+  RowMajorMatrix<float> matrix =
+      is_transposed ? RowMajorMatrix<float>(columns, rows) : RowMajorMatrix<float>(rows, columns);
+  const std::span<float> values(matrix.data(), static_cast<std::size_t>(matrix.size()));
+  const bool is_swapped = (type[1] == '<') != (std::endian::native == std::endian::little);
+  if (type[3] == '2') detail::read_npy_floats<Eigen::half>(input, is_swapped, values);
+  if (type[3] == '4') detail::read_npy_floats<float>(input, is_swapped, values);
+  if (type[3] == '8') detail::read_npy_floats<double>(input, is_swapped, values);
+  if (is_transposed) return matrix.transpose();
+  return matrix;
 }
 
 }  // namespace kronecker
