@@ -183,3 +183,12 @@ TEST_CASE("a table or an option that cannot be fitted is refused by name") {
   table(1, 2) = std::numeric_limits<float>::quiet_NaN();
   CHECK(message(table) == "table entry (1, 2) is not finite");
 }
+
+TEST_CASE("a fit tells how far it has got") {
+  std::vector<double> fractions;
+  FitOptions options;
+  options.progress = [&](double fraction) { fractions.push_back(fraction); };
+  const auto table = random_table(8, 100, 20);
+  const FitResult fit = fit_projection(KroneckerEncoder(6, 5), random_words(7, 100), table, options);
+  CHECK(fractions == std::vector<double>{0.8, 1});
+}

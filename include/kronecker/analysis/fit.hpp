@@ -22,6 +22,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -34,6 +35,8 @@ struct FitOptions {
   double ridge = 1e-6;
   double tolerance = 1e-6;    ///< A column is solved once its gradient is this small, relative to the first.
   int max_iterations = 1000;  ///< For each column of the table.
+  /// Called with the part of the work that is done, above 0 to 1, each time that some columns are solved.
+  std::function<void(double fraction)> progress = {};
 };
 
 /// A projection fitted to a table.
@@ -227,6 +230,8 @@ FitResult fit_projection(const KroneckerEncoder<CharDim, PosDim>& encoder, const
       rows.middleCols(column, columns) = solution.x.leftCols(columns).template cast<float>();
       iterations = std::max(iterations, solution.iterations);
       converged = converged && solution.converged;
+      if (options.progress)
+        options.progress(static_cast<double>(column + columns) / static_cast<double>(table.cols()));
     }
   };
   LearnedProjection projection =
