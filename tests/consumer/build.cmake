@@ -8,8 +8,21 @@ if(ROUTE STREQUAL "find_package" OR ROUTE STREQUAL "pkg-config")
   execute_process(COMMAND ${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix} OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
 endif()
 
-if(ROUTE STREQUAL "pkg-config")
-  set(ENV{PKG_CONFIG_PATH} ${prefix}/share/pkgconfig)
+# fixed-folders: a package whose headers and data go to folders outside its prefix.
+set(data ${prefix}/share)
+if(ROUTE STREQUAL "fixed-folders")
+  set(data ${BINARY}/fixed/data)
+  # CMake allows no headers that are to be installed below the source folder, where a build folder may be.
+  file(COPY ${SOURCE}/CMakeLists.txt ${SOURCE}/cmake ${SOURCE}/include DESTINATION ${BINARY}/source)
+  execute_process(COMMAND ${CMAKE_COMMAND} -S ${BINARY}/source -B ${BINARY}/library -G ${GENERATOR} -DEigen3_DIR=${EIGEN}
+    -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_INSTALL_PREFIX=${prefix} -DCMAKE_INSTALL_INCLUDEDIR=${BINARY}/fixed/headers
+    -DCMAKE_INSTALL_DATADIR=${data} -DKRONECKER_BUILD_TESTS=OFF -DKRONECKER_BUILD_BENCHMARKS=OFF
+    -DKRONECKER_BUILD_EXAMPLES=OFF OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
+  execute_process(COMMAND ${CMAKE_COMMAND} --install ${BINARY}/library OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
+endif()
+
+if(ROUTE STREQUAL "pkg-config" OR ROUTE STREQUAL "fixed-folders")
+  set(ENV{PKG_CONFIG_PATH} ${data}/pkgconfig)
   execute_process(COMMAND pkg-config --cflags "kronecker >= 0.1" OUTPUT_VARIABLE flags OUTPUT_STRIP_TRAILING_WHITESPACE
     COMMAND_ERROR_IS_FATAL ANY)
   separate_arguments(flags UNIX_COMMAND "${flags}")
