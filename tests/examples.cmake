@@ -50,6 +50,55 @@ expect(2 "embed_text: --pos-dim: Value 300 not in range" embed_text --pos-dim 30
 file(WRITE ${BINARY}/empty.txt "")
 expect(2 "embed_text: empty.txt: there is no text to embed" embed_text empty.txt)
 
+foreach(value -1 99999999999999999999 1.5 seven)
+  expect(2 "embed_text: --seed: '${value}' is not a whole number from 0 to 18446744073709551615" embed_text --seed ${value})
+  expect(2 "embed_text: --tokens: '${value}' is not a whole number" embed_text --tokens ${value})
+endforeach()
+expect(2 "embed_text: empty.txt/folder: cannot create the folder" embed_text --output empty.txt/folder)
+execute_process(COMMAND ${FOLDER}/embed_text - INPUT_FILE ${BINARY}/empty.txt RESULT_VARIABLE result ERROR_VARIABLE error)
+if(NOT result EQUAL 2 OR NOT error STREQUAL "embed_text: standard input: there is no text to embed\n")
+  message(FATAL_ERROR "embed_text without a text: ${result}, ${error}")
+endif()
+
+# A long text without a line's end is cut, and cut where that changes no token.
+string(REPEAT " computer" 40000 text)
+file(WRITE ${BINARY}/long.txt "${text}")
+expect(0 "360000 bytes, 120000 tokens" embed_text long.txt --d-model 1)
+
+# write_npy(FILE SHAPE BYTES): a float32 array as NumPy would save it, with these bytes.
+function(write_npy file shape bytes)
+  set(header "{'descr': '<f4', 'fortran_order': False, 'shape': ${shape}, }")
+  string(LENGTH "${header}" header_size)
+  math(EXPR padding "117 - ${header_size}")
+  string(REPEAT " " ${padding} padding)
+  file(WRITE ${BINARY}/header.txt "${header}${padding}\n${bytes}")
+  execute_process(COMMAND printf "\\223NUMPY\\1\\0v\\0" OUTPUT_FILE ${BINARY}/magic.bin)
+  execute_process(COMMAND cat magic.bin header.txt WORKING_DIRECTORY ${BINARY} OUTPUT_FILE ${BINARY}/${file})
+endfunction()
+write_npy(no_rows.npy "(0, 4096)" "")
+expect(2 "embed_text: no_rows.npy: expected an array of .d_model, 4096., for pos_dim 16, found .0, 4096." embed_text
+  --projection no_rows.npy)
+execute_process(COMMAND head -c 16384 /dev/zero OUTPUT_FILE ${BINARY}/zeros.bin)
+write_npy(header.npy "(1, 4096)" "")
+execute_process(COMMAND cat header.npy zeros.bin WORKING_DIRECTORY ${BINARY} OUTPUT_FILE ${BINARY}/zeros.npy)
+expect(0 "' government'   ' government' 1.000 .0.000." embed_text --projection zeros.npy)
+
+# expect_unwritten(MESSAGE ARGUMENT...): a program that cannot print says so, whether its output is full or closed.
+function(expect_unwritten program)
+  foreach(output ">/dev/full" ">&-")
+    if(output STREQUAL ">/dev/full" AND NOT EXISTS /dev/full)
+      continue()
+    endif()
+    execute_process(COMMAND sh -c "exec \"$0\" \"$@\" ${output}" ${FOLDER}/${program} ${ARGN} WORKING_DIRECTORY ${BINARY}
+      RESULT_VARIABLE result ERROR_VARIABLE error)
+    if(NOT result EQUAL 2 OR NOT error MATCHES "^${program}: cannot write to standard output: [^\n]*\n$")
+      message(FATAL_ERROR "${program} ${ARGN} ${output}: ${result}, ${error}")
+    endif()
+  endforeach()
+endfunction()
+expect_unwritten(embed_text)
+expect_unwritten(embed_text --help)
+
 find_program(PYTHON NAMES /usr/bin/python3 python3)
 execute_process(COMMAND ${PYTHON} -c "import numpy; a = numpy.load('embed_text_output/embeddings.npy'); print(a.shape, a.dtype)"
   WORKING_DIRECTORY ${BINARY} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_QUIET)

@@ -2,6 +2,9 @@
 /// parameters, time, neighbours and a picture. `embed_text --help` explains the options.
 
 #include "code_picture.hpp"
+#include "files.hpp"
+#include "options.hpp"
+#include "program.hpp"
 #include "progress.hpp"
 #include "shown.hpp"
 #include "side_by_side.hpp"
@@ -42,6 +45,19 @@ struct Options {
   std::filesystem::path output = "embed_text_output";
 };
 
+/// What output and errors call the text.
+std::string name_of_text(const Options& options) {
+  return options.text == "-" ? "standard input" : options.text;
+}
+
+void create_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error)
+    throw kronecker::FileError(
+        fmt::format("{}: cannot create the folder: {}", folder.string(), error.message()));
+}
+
 std::string read_text(const std::string& name) {
   if (name != "-") return embed_text::read_file(name);
   return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
@@ -50,13 +66,19 @@ std::string read_text(const std::string& name) {
 kronecker::LearnedProjection make_projection(const Options& options, const Encoder& encoder) {
   if (options.projection.empty())
     return kronecker::LearnedProjection::normal(options.d_model, encoder.code_dim(), options.seed);
-  const auto weight = kronecker::read_npy<float>(options.projection);
-  if (weight.shape.size() != 2 || weight.shape[1] != static_cast<std::size_t>(encoder.code_dim()))
-    throw kronecker::FileError(fmt::format("{}: expected an array of (d_model, {}), for pos_dim {}",
-                                           options.projection, encoder.code_dim(), encoder.pos_dim()));
-  return kronecker::LearnedProjection::from_torch(Eigen::Map<const RowMajorMatrix<float>>(
-      weight.values.data(), static_cast<Eigen::Index>(weight.shape[0]),
-      static_cast<Eigen::Index>(weight.shape[1])));
+  const RowMajorMatrix<float> weight = kronecker::read_npy_matrix(options.projection);
+  if (weight.rows() < 1 || weight.cols() != encoder.code_dim())
+    throw kronecker::FileError(
+        fmt::format("{}: expected an array of (d_model, {}), for pos_dim {}, found ({}, {})",
+                    options.projection, encoder.code_dim(), encoder.pos_dim(), weight.rows(), weight.cols()));
+  return kronecker::LearnedProjection::from_torch(weight);
+}
+
+Embedding make_embedding(const Options& options, const Encoder& encoder,
+                         const kronecker::Vocabulary& vocabulary) {
+  const kronecker::LearnedProjection projection = make_projection(options, encoder);
+  return examples::on_values_of(options.projection.empty() ? "the random projection" : options.projection,
+                                [&] { return Embedding(encoder, vocabulary, projection); });
 }
 
 void print_tokens(const Encoder& encoder, const kronecker::Vocabulary& vocabulary,
@@ -144,6 +166,12 @@ void print_times(const Embedding& embedding, const std::vector<TokenId>& ids) {
       benchmarks::median_ratio(seconds[1], seconds[0]));
 }
 
+/// 0 if either is the zero vector.
+float cosine_of(const Eigen::VectorXf& a, const Eigen::VectorXf& b) {
+  const float norms = a.norm() * b.norm();
+  return norms > 0 ? a.dot(b) / norms : 0;
+}
+
 void print_neighbours(const Embedding& embedding, const kronecker::Vocabulary& vocabulary,
                       const std::vector<std::string>& words) {
   const kronecker::KroneckerEncoder<> encoder;
@@ -155,9 +183,8 @@ void print_neighbours(const Embedding& embedding, const kronecker::Vocabulary& v
     fmt::print("  {:<14}{}", shown(in_text), vocabulary.find(in_text) ? "" : " (no token)");
     const Eigen::VectorXf embedded = embedding.embed(in_text);
     for (const auto& [id, cosine] : kronecker::nearest_tokens(token_bytes, encoder, in_text, 5).tokens) {
-      const Eigen::VectorXf other = embedding.embed(vocabulary.bytes(id));
       fmt::print("  {} {:.3f} ({:.3f})", shown(vocabulary.bytes(id)), cosine,
-                 embedded.dot(other) / (embedded.norm() * other.norm()));
+                 cosine_of(embedded, embedding.embed(vocabulary.bytes(id))));
     }
     fmt::print("\n");
   }
@@ -172,24 +199,25 @@ void print_published_pairs() {
 
 int run(const Options& options) {
   const std::string text = read_text(options.text);
-  if (text.empty()) throw kronecker::FileError(options.text + ": there is no text to embed");
+  if (text.empty()) throw kronecker::FileError(name_of_text(options) + ": there is no text to embed");
   const embed_text::Tokenizer tokenizer(options.tokenizer);
   const kronecker::Vocabulary vocabulary = kronecker::load_sentencepiece(options.tokenizer);
   const Encoder encoder(256, options.pos_dim);
-  const Embedding embedding(encoder, vocabulary, make_projection(options, encoder));
+  const Embedding embedding = make_embedding(options, encoder, vocabulary);
+  create_folder(options.output);
   const std::vector<TokenId> ids = tokenizer.encode(text);
-  if (ids.empty()) throw kronecker::FileError(options.text + ": the tokenizer finds no token in the text");
+  if (ids.empty())
+    throw kronecker::FileError(name_of_text(options) + ": the tokenizer finds no token in the text");
 
-  fmt::print("{}: {} bytes, {} tokens of {} ({} tokens, {} longer than {} bytes)\n",
-             options.text == "-" ? "standard input" : options.text, text.size(), ids.size(),
-             options.tokenizer, vocabulary.size(), embedding.truncated_tokens(), encoder.pos_dim());
+  fmt::print("{}: {} bytes, {} tokens of {} ({} tokens, {} longer than {} bytes)\n", name_of_text(options),
+             text.size(), ids.size(), options.tokenizer, vocabulary.size(), embedding.truncated_tokens(),
+             encoder.pos_dim());
   std::string spelled;
   for (const TokenId id : ids) spelled += vocabulary.bytes(id);
   if (spelled != text)
     fmt::print("note: this tokenizer changes the text: its tokens do not spell it byte for byte\n");
 
   print_tokens(encoder, vocabulary, ids, options.shown_tokens);
-  std::filesystem::create_directories(options.output);
   write_embeddings(options.output / "embeddings.npy", embedding, ids);
   print_costs(embedding);
   print_times(embedding, ids);
@@ -213,10 +241,10 @@ int main(int argc, char** argv) {
       ->type_name("FILE")
       ->capture_default_str();
   app.add_option("--projection", options.projection,
-                 "Learned weights, a float32 .npy array of (d_model, 256 * pos_dim); random if not given")
+                 "Learned weights, a .npy array of floats, (d_model, 256 * pos_dim); random if not given")
       ->type_name("FILE");
   app.add_option("--seed", options.seed, "Seed of the random projection")
-      ->type_name("NUMBER")
+      ->check(examples::whole_number())
       ->capture_default_str();
   app.add_option("--d-model", options.d_model, "Width of the embeddings, without --projection")
       ->type_name("NUMBER")
@@ -227,7 +255,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 255))
       ->capture_default_str();
   app.add_option("--tokens", options.shown_tokens, "Number of tokens to print")
-      ->type_name("NUMBER")
+      ->check(examples::whole_number())
       ->capture_default_str();
   app.add_option("--word", options.words, "Word to look up neighbours of; may be repeated")
       ->type_name("WORD")
@@ -242,14 +270,5 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.set_version_flag("--version", fmt::format("kronecker {}.{}.{}", KRONECKER_VERSION_MAJOR,
                                                 KRONECKER_VERSION_MINOR, KRONECKER_VERSION_PATCH));
-  constexpr int bad_input = 2;
-  try {
-    app.parse(argc, argv);
-    return run(options);
-  } catch (const CLI::Success& request) {
-    return app.exit(request);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "embed_text: {}\n", error.what());
-    return bad_input;
-  }
+  return examples::run_program(app, argc, argv, [&] { return run(options); });
 }

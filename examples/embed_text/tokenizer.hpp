@@ -26,6 +26,20 @@ inline std::string read_file(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
+/// The front of a text that is tokenized at once, since SentencePiece takes 90 bytes of memory for each byte
+/// of what it is given. It ends at a line's end, or else before a space, where no token goes on.
+inline std::string_view first_piece(std::string_view text) {
+  constexpr std::size_t most = 1 << 18;
+  if (text.size() <= most) return text;
+  const std::string_view window = text.substr(0, most);
+  const std::size_t line_end = window.rfind('\n');
+  if (line_end != window.npos) return window.substr(0, line_end + 1);
+  for (std::size_t space = window.rfind(' '); space != window.npos && space > 0;
+       space = window.rfind(' ', space - 1))
+    if (window[space - 1] != ' ') return window.substr(0, space);
+  return kronecker::utf8_safe_prefix(text, most);
+}
+
 class Tokenizer {
  public:
   /// Opens a SentencePiece model; throws FileError if the file is none.
@@ -34,16 +48,12 @@ class Tokenizer {
     if (!status.ok()) throw kronecker::FileError(model.string() + ": not a SentencePiece model");
   }
 
-  /// The tokens of a text. A long one is cut at line ends, since SentencePiece takes 90 bytes of memory for
-  /// each byte of what it is given at once.
+  /// The tokens of a text, a piece at a time.
   std::vector<kronecker::TokenId> encode(std::string_view text) const {
-    constexpr std::size_t piece_size = 1 << 18;
     std::vector<kronecker::TokenId> ids;
     examples::Progress progress("tokenizing", text.size());
     for (std::size_t at = 0; at < text.size();) {
-      const std::size_t line_end = text.find('\n', std::min(at + piece_size, text.size()));
-      const std::string_view piece =
-          text.substr(at, line_end == std::string_view::npos ? line_end : line_end + 1 - at);
+      const std::string_view piece = first_piece(text.substr(at));
       std::vector<int> piece_ids;
       const auto status = processor_.Encode({piece.data(), piece.size()}, &piece_ids);
       if (!status.ok())

@@ -3,11 +3,9 @@
 
 #include "audit.hpp"
 #include "inspect.hpp"
+#include "program.hpp"
 #include "similarity.hpp"
 #include "weights.hpp"
-
-#include <csignal>
-#include <cstdlib>
 
 namespace {
 
@@ -22,9 +20,6 @@ int run_parsed(const First& first, const Others&... others) {
 }  // namespace
 
 int main(int argc, char** argv) {
-#ifdef SIGPIPE
-  std::signal(SIGPIPE, [](int) { std::_Exit(0); });  // whoever reads the output has seen enough
-#endif
   CLI::App tool("Kronecker embeddings on the command line: exit code 0, 1 if a check fails, 2 for bad input.",
                 "kron");
   tool.require_subcommand(1);
@@ -38,14 +33,7 @@ int main(int argc, char** argv) {
   const kron::Fit fit(tool);
   const kron::Import import(tool);
   const kron::Export export_(tool);
-  constexpr int bad_input = 2;
-  try {
-    tool.parse(argc, argv);
+  return examples::run_program(tool, argc, argv, [&] {
     return run_parsed(inspect, audit, neighbors, compare, embed, fit, import, export_);
-  } catch (const CLI::Success& request) {
-    return tool.exit(request);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "kron: {}\n", error.what());
-    return bad_input;
-  }
+  });
 }
