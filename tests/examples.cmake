@@ -114,6 +114,10 @@ if(NOT EXISTS ${FOLDER}/kron)
 endif()
 set(vocabulary ${DATA}/english_8k.model)
 expect(0 "a vocabulary of 8000 tokens, 3 of them special and 0 empty" kron inspect ${vocabulary})
+expect(0 "empty .SentencePiece model." kron inspect ${vocabulary})
+expect(0 "\"format\": \"SentencePiece model\"" kron inspect --json ${vocabulary})
+expect(2 "kron: .*english_8k.model: a vocabulary .SentencePiece model. has no weights for --check to read" kron inspect
+  --check ${vocabulary})
 expect(0 "\"tokens\": 8000" kron inspect --json ${vocabulary})
 expect(0 "8000 tokens.*0 are truncated.*same bytes: 36 '!' " kron audit --vocabulary ${vocabulary} --svg audit.svg)
 expect(0 "\"colliding\": " kron audit --vocabulary ${vocabulary} --json)
@@ -121,16 +125,10 @@ expect(0 "1.0000 .*' government'" kron neighbors --vocabulary ${vocabulary} --co
 expect(0 "\"cosine\": 1.0" kron neighbors --vocabulary ${vocabulary} --json " government")
 expect(0 "cosine of 'compute' and 'computer' at pos_dim 32: 0.935357.*c:3168 +c:3168 +shared" kron compare compute computer)
 
-# A projection of 1 x (256 * 4) as NumPy would save it; "   ?" is a float of about 0.6.
+# A projection of 1 x (256 * 4); "   ?" is a float of about 0.6.
 string(REPEAT "   ?" 1024 weights)
-set(header "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1024), }")
-string(LENGTH "${header}" header_size)
-math(EXPR padding "117 - ${header_size}")
-string(REPEAT " " ${padding} padding)
-file(WRITE ${BINARY}/header.txt "${header}${padding}\n${weights}")
+write_npy(weight.npy "(1, 1024)" "${weights}")
 expect(2 "kron: header.txt: the header is said to take" kron import header.txt --vocabulary ${vocabulary} --output model.kron)
-execute_process(COMMAND printf "\\223NUMPY\\1\\0v\\0" OUTPUT_FILE ${BINARY}/magic.bin)
-execute_process(COMMAND cat magic.bin header.txt WORKING_DIRECTORY ${BINARY} OUTPUT_FILE ${BINARY}/weight.npy)
 expect(0 "wrote model.kron: 8000 tokens, pos_dim 4, d_model 1" kron import weight.npy --vocabulary ${vocabulary}
   --output model.kron --no-z-normalize)
 expect(0 "an embedding of 8000 tokens into 1 dimensions.*z-normalised: no.*not finite: 0" kron inspect --check model.kron)
@@ -146,6 +144,47 @@ if(PYTHON)
     message(FATAL_ERROR "another implementation reads ${output}")
   endif()
 endif()
+
+# Ids beyond the vocabulary, weights whose name does not tell their format, and rows of every type.
+file(RENAME ${BINARY}/weight.npy ${BINARY}/weight.bin)
+foreach(rows F32 BF16 F16 I8)
+  expect(0 "wrote ${rows}.kron: 8064 tokens" kron import weight.bin --vocabulary ${vocabulary} --vocab-size 8064 --rows ${rows}
+    --output ${rows}.kron)
+  expect(0 "8064 tokens.*parameters in rows of ${rows},.*not finite: 0" kron inspect --check ${rows}.kron)
+  expect(0 "\"rows\": \"${rows}\"" kron inspect --json ${rows}.kron)
+  expect(0 "wrote ids.npy: 1 x 1 float32" kron embed ${rows}.kron --ids 8063 --output ids.npy)
+  expect(0 "wrote padded.safetensors: weight of .8064, 1. F32" kron export ${rows}.kron --name weight --output padded.safetensors)
+  expect(0 "' govxxx'\n.*  ' gov'" kron neighbors --model ${rows}.kron --count 8000 " govxxx")
+  expect(0 "' government'\n" kron neighbors --model ${rows}.kron --vocabulary ${vocabulary} " government")
+endforeach()
+file(RENAME ${BINARY}/weight.bin ${BINARY}/weight.npy)
+expect(0 "the table has 64 rows more than there are tokens: ids from 8000 on are tokens without bytes" kron fit
+  padded.safetensors --vocabulary ${vocabulary} --pos-dim 4 --rows BF16 --output fit.kron)
+expect(0 "an embedding of 8064 tokens.*rows of BF16" kron inspect fit.kron)
+expect(0 "\"padding_ids\": 64" kron fit padded.safetensors --vocabulary ${vocabulary} --pos-dim 4 --json --output fit.kron)
+expect(2 "kron: weight.npy: the table has 1 rows, fewer than the 8000 tokens of .*english_8k.model" kron fit weight.npy
+  --vocabulary ${vocabulary} --output none.kron)
+expect(2 "kron: none/fit.kron: cannot be written: there is no folder none" kron fit none.npy --vocabulary ${vocabulary}
+  --output none/fit.kron)
+expect(2 "kron: --vocab-size 80 is less than the 8000 tokens" kron import weight.npy --vocabulary ${vocabulary} --vocab-size 80
+  --output none.kron)
+expect(2 "kron: --pos-dim excludes --model" kron neighbors --model F32.kron --pos-dim 3 a)
+expect(2 "kron: no tokens to look among: give --vocabulary or --model" kron neighbors a)
+
+# A checkpoint in several files, one of them with a weight that is not a number.
+execute_process(COMMAND printf "H\\0\\0\\0\\0\\0\\0\\0{\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"__metadata__\":{}}\\0\\0\\0\\0\\377\\377\\377\\177"
+  OUTPUT_FILE ${BINARY}/b.safetensors)
+file(WRITE ${BINARY}/split.index.json "{\"weight_map\": {\"wte.weight\": \"table.safetensors\", \"b\": \"b.safetensors\"}}")
+expect(0 "a checkpoint of 2 tensors in 2 files\n  F32  b .2.  b.safetensors\n  F16  wte.weight .8000, 1.  table.safetensors" kron
+  inspect split.index.json)
+expect(1 "b .2.  b.safetensors  1 not finite\n.*weights that are not finite: 1" kron inspect --check split.index.json)
+expect(1 "\"weights_not_finite\": 1" kron inspect --check --json b.safetensors)
+expect(0 "weights that are not finite: 0" kron inspect --check table.safetensors)
+file(WRITE ${BINARY}/damaged.safetensors "{\"b\":")
+expect(2 "kron: damaged.safetensors: the file has 5 bytes, not even the 8 of the header's length" kron inspect damaged.safetensors)
+expect_unwritten(kron inspect table.safetensors)
+expect_unwritten(kron neighbors --vocabulary ${vocabulary} --count 8000 a)
+expect_unwritten(kron --version)
 expect(0 "wrote ids.npy: 3 x 1 float32" kron embed model.kron --ids 1,2,3 --output ids.npy)
 expect(0 "wrote words.npy: 2 x 1 float32" kron embed model.kron --string unseen --string word --output words.npy)
 
@@ -160,7 +199,7 @@ expect(2 "kron: .*--vocabulary is required" kron audit)
 # A weight that is not a number is found by --check alone.
 execute_process(COMMAND sed "s/   ?   ?   ?$/   ?   ?\\xff\\xff\\xff\\x7f/" weight.npy WORKING_DIRECTORY ${BINARY}
   OUTPUT_FILE ${BINARY}/nan.npy)
-expect(2 "kron: projection weight .0, 1023. is " kron import nan.npy --vocabulary ${vocabulary} --output nan.kron)
+expect(2 "kron: nan.npy: projection weight .0, 1023. is " kron import nan.npy --vocabulary ${vocabulary} --output nan.kron)
 
 # Whoever reads may stop early.
 execute_process(COMMAND ${FOLDER}/kron neighbors --vocabulary ${vocabulary} --count 8000 a COMMAND head -1

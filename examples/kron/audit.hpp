@@ -21,7 +21,7 @@ class Audit {
   explicit Audit(CLI::App& tool)
       : command_(tool.add_subcommand("audit",
                                      "Show which tokens of a vocabulary are cut or cannot be told apart")) {
-    add_vocabulary(*command_, vocabulary_);
+    add_vocabulary(*command_, vocabulary_)->required();
     add_pos_dim(*command_, pos_dim_);
     command_->add_option("--d-model", d_model_, "Width of the embeddings, for the costs")
         ->type_name("NUMBER")

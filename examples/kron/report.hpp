@@ -2,13 +2,15 @@
 
 /// What the commands of kron share: how they report, and how they take their inputs.
 
+#include "files.hpp"
+#include "options.hpp"
 #include "shown.hpp"
 
 #include <kronecker/encoder.hpp>
 #include <kronecker/files/checkpoint.hpp>
-#include <kronecker/files/model.hpp>
 #include <kronecker/files/npy.hpp>
 #include <kronecker/version.hpp>
+#include <kronecker/vocabulary.hpp>
 
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
@@ -17,11 +19,14 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace kron {
 
 using Encoder = kronecker::KroneckerEncoder<256, Eigen::Dynamic>;
-using Embedding = kronecker::KroneckerEmbedding<Encoder>;
+using examples::check_output;
+using examples::on_values_of;
 using nlohmann::ordered_json;
 
 /// Prints a report for programs.
@@ -43,32 +48,37 @@ inline ordered_json json_bytes(std::string_view bytes) {
 /// file.
 inline kronecker::RowMajorMatrix<float> read_weights(const std::filesystem::path& path,
                                                      const std::string& name) {
-  if (path.extension() != ".npy") return kronecker::read_matrix(path, name);
-  const auto array = kronecker::read_npy<float>(path);
-  if (array.shape.size() != 2)
-    throw kronecker::FileError(
-        fmt::format("{}: the array has {} dimensions, not 2", path.string(), array.shape.size()));
-  return Eigen::Map<const kronecker::RowMajorMatrix<float>>(array.values.data(),
-                                                            static_cast<Eigen::Index>(array.shape[0]),
-                                                            static_cast<Eigen::Index>(array.shape[1]));
+  const bool is_npy = kronecker::is_npy(path) || path.extension() == ".npy";
+  return is_npy ? kronecker::read_npy_matrix(path) : kronecker::read_matrix(path, name);
+}
+
+/// The vocabulary with tokens that have no bytes added, until there are `size`. Models have more ids than
+/// their tokenizers, so that V is a multiple of something.
+inline kronecker::Vocabulary padded(const kronecker::Vocabulary& vocabulary, kronecker::TokenId size) {
+  std::vector<std::string> tokens(static_cast<std::size_t>(size));
+  std::vector<kronecker::TokenId> special_ids;
+  for (kronecker::TokenId id = 0; id < vocabulary.size(); ++id) {
+    tokens[static_cast<std::size_t>(id)] = vocabulary.bytes(id);
+    if (vocabulary.is_special(id)) special_ids.push_back(id);
+  }
+  return kronecker::Vocabulary::with_special_ids(std::move(tokens), std::move(special_ids));
 }
 
 /// Options that several commands have.
 inline void add_json(CLI::App& command, bool& as_json) {
   command.add_flag("--json", as_json, "Report as JSON, for programs");
 }
-inline void add_pos_dim(CLI::App& command, int& pos_dim) {
-  command.add_option("--pos-dim", pos_dim, "Bytes kept of a token")
+inline CLI::Option* add_pos_dim(CLI::App& command, int& pos_dim) {
+  return command.add_option("--pos-dim", pos_dim, "Bytes kept of a token")
       ->type_name("NUMBER")
       ->check(CLI::Range(1, 255))
       ->capture_default_str();
 }
-inline void add_vocabulary(CLI::App& command, std::string& path) {
-  command
+inline CLI::Option* add_vocabulary(CLI::App& command, std::string& path) {
+  return command
       .add_option("--vocabulary", path,
                   "Tokenizer file: tokenizer.json, encoder.json, tiktoken ranks, SentencePiece model or GGUF")
-      ->type_name("FILE")
-      ->required();
+      ->type_name("FILE");
 }
 
 }  // namespace kron

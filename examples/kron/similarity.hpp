@@ -1,24 +1,37 @@
 #pragma once
 
 #include "report.hpp"
+#include "saved_embedding.hpp"
 
 #include <kronecker/analysis/neighbors.hpp>
 #include <kronecker/vocabularies/load.hpp>
 
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace kron {
 
-/// kron neighbors: the tokens nearest to words.
+/// kron neighbors: the tokens nearest to words, by their codes or by their embeddings.
 class NearestTokens {
  public:
   explicit NearestTokens(CLI::App& tool)
-      : command_(tool.add_subcommand("neighbors", "Show the tokens whose codes are nearest to words")) {
+      : command_(tool.add_subcommand("neighbors",
+                                     "Show the tokens whose codes, or embeddings, are nearest to words")) {
     command_->add_option("WORD", words_, "Words as they stand; inside a text most begin with a space")
         ->type_name("WORD")
         ->required();
     add_vocabulary(*command_, vocabulary_);
-    add_pos_dim(*command_, pos_dim_);
+    CLI::Option* pos_dim = add_pos_dim(*command_, pos_dim_);
+    command_
+        ->add_option(
+            "--model", model_,
+            "Saved embedding: compare embeddings, not codes; its own tokens' bytes are shown without "
+            "--vocabulary")
+        ->type_name("FILE")
+        ->excludes(pos_dim);
     command_->add_option("--count", count_, "Number of tokens to show for each word")
         ->type_name("NUMBER")
         ->check(CLI::Range(1, 1000000))
@@ -28,13 +41,61 @@ class NearestTokens {
   const CLI::App* command() const { return command_; }
 
   int run() const {
-    const kronecker::Vocabulary vocabulary = kronecker::load_vocabulary(vocabulary_);
+    if (model_.empty() && vocabulary_.empty())
+      throw std::invalid_argument("no tokens to look among: give --vocabulary or --model");
+    std::optional<kronecker::Vocabulary> vocabulary;
+    if (!vocabulary_.empty()) vocabulary = kronecker::load_vocabulary(vocabulary_);
+    if (model_.empty())
+      report_codes(*vocabulary);
+    else
+      with_embedding(model_, [&](const auto& embedding) { report_embeddings(embedding, vocabulary); });
+    return 0;
+  }
+
+ private:
+  void report_codes(const kronecker::Vocabulary& vocabulary) const {
     const Encoder encoder(256, pos_dim_);
     const kronecker::TokenBytes token_bytes(vocabulary, encoder);
+    const auto search = [&](const std::string& word) {
+      return nearest_tokens(token_bytes, encoder, word, count_);
+    };
+    report(search, vocabulary, [&](const std::string& word) { return vocabulary.find(word).has_value(); });
+  }
+
+  template <class Embedding>
+  void report_embeddings(const Embedding& embedding,
+                         const std::optional<kronecker::Vocabulary>& vocabulary) const {
+    if (vocabulary && vocabulary->size() > embedding.vocab_size())
+      throw std::invalid_argument(fmt::format("{} has {} tokens, more than the {} of {}", vocabulary_,
+                                              vocabulary->size(), embedding.vocab_size(), model_));
+    const auto search = [&](const std::string& word) {
+      return nearest_tokens_projected(embedding, word, count_);
+    };
+    const kronecker::Vocabulary tokens =
+        vocabulary ? padded(*vocabulary, embedding.vocab_size()) : tokens_of(embedding.token_bytes());
+    report(search, tokens, [&](const std::string& word) {  // whose tokens may be cut
+      return tokens.find(vocabulary ? std::string_view(word) : embedding.encoder().truncate(word))
+          .has_value();
+    });
+  }
+
+  /// The bytes that an embedding has of its tokens.
+  static kronecker::Vocabulary tokens_of(const kronecker::TokenBytes& token_bytes) {
+    std::vector<std::string> tokens;
+    const auto width = static_cast<std::size_t>(token_bytes.pos_dim());
+    for (std::size_t id = 0; id < token_bytes.lengths().size(); ++id) {
+      const auto bytes = token_bytes.bytes().subspan(id * width, token_bytes.lengths()[id]);
+      tokens.emplace_back(bytes.begin(), bytes.end());
+    }
+    return kronecker::Vocabulary(std::move(tokens));
+  }
+
+  template <class Search, class IsToken>
+  void report(const Search& search, const kronecker::Vocabulary& vocabulary, const IsToken& is_token) const {
     ordered_json report = ordered_json::array();
     for (const std::string& word : words_) {
-      const auto nearest = kronecker::nearest_tokens(token_bytes, encoder, word, count_);
-      if (!as_json_) fmt::print("{}{}\n", examples::shown(word), vocabulary.find(word) ? "" : " (no token)");
+      const kronecker::Neighbors nearest = search(word);
+      if (!as_json_) fmt::print("{}{}\n", examples::shown(word), is_token(word) ? "" : " (no token)");
       ordered_json tokens = ordered_json::array();
       for (const auto& [id, cosine] : nearest.tokens) {
         if (!as_json_) fmt::print("  {:.4f}  {:>7}  {}\n", cosine, id, examples::shown(vocabulary.bytes(id)));
@@ -46,13 +107,11 @@ class NearestTokens {
           {{"word", json_bytes(word)}, {"tokens", tokens}, {"tied_with_last", nearest.tied_with_last}});
     }
     if (as_json_) print_json(report);
-    return 0;
   }
 
- private:
   CLI::App* command_;
   std::vector<std::string> words_;
-  std::string vocabulary_;
+  std::string vocabulary_, model_;
   int pos_dim_ = 32;
   int count_ = 10;
   bool as_json_ = false;

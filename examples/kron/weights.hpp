@@ -1,13 +1,16 @@
 #pragma once
 
+#include "progress.hpp"
 #include "report.hpp"
+#include "saved_embedding.hpp"
 
 #include <kronecker/analysis/fit.hpp>
 #include <kronecker/vocabularies/load.hpp>
 
 #include <algorithm>
 #include <array>
-#include <map>
+#include <limits>
+#include <string>
 #include <vector>
 
 namespace kron {
@@ -48,35 +51,55 @@ class Import {
       : command_(tool.add_subcommand("import",
                                      "Make a saved embedding of a trained projection and a vocabulary")) {
     weights_.add(*command_, "WEIGHTS", "(d_model, 256 * pos_dim)");
-    add_vocabulary(*command_, vocabulary_);
+    add_vocabulary(*command_, vocabulary_)->required();
+    command_
+        ->add_option("--vocab-size", vocab_size_,
+                     "Number of ids, if the model has more than its tokenizer: the others have no bytes")
+        ->type_name("NUMBER")
+        ->check(CLI::Range(1, std::numeric_limits<kronecker::TokenId>::max()));
     command_->add_flag("--reference", reference_,
                        "The weights were trained with the PyTorch reference's strings");
     add_code_options(*command_, options_);
+    rows_.add(*command_);
     add_output(*command_, output_, "Saved embedding to write");
   }
   const CLI::App* command() const { return command_; }
 
   int run() const {
+    check_output(output_);
     const auto weight = weights_.read();
     if (weight.cols() % 256 != 0 || weight.cols() / 256 < 1 || weight.cols() / 256 > 255)
       throw kronecker::FileError(fmt::format(
           "{}: a projection of {} columns is not for 256 byte values: the columns must be 256 * pos_dim",
           weights_.path, weight.cols()));
-    const auto text = reference_ ? kronecker::TokenText::reference : kronecker::TokenText::raw;
+    const kronecker::Vocabulary vocabulary = read_vocabulary();
     const Encoder encoder(256, static_cast<int>(weight.cols() / 256), options_);
-    const Embedding embedding(encoder, kronecker::load_vocabulary(vocabulary_, text),
-                              kronecker::LearnedProjection::from_torch(weight));
-    kronecker::save(output_, embedding);
-    fmt::print("wrote {}: {} tokens, pos_dim {}, d_model {}\n", output_, embedding.vocab_size(),
-               encoder.pos_dim(), embedding.d_model());
+    on_values_of(weights_.path, [&] {
+      const auto projection = kronecker::LearnedProjection::from_torch(weight);
+      rows_.save(output_, kronecker::KroneckerEmbedding(encoder, vocabulary, projection));
+    });
+    fmt::print("wrote {}: {} tokens, pos_dim {}, d_model {}\n", output_, vocabulary.size(), encoder.pos_dim(),
+               weight.rows());
     return 0;
   }
 
  private:
+  kronecker::Vocabulary read_vocabulary() const {
+    const auto text = reference_ ? kronecker::TokenText::reference : kronecker::TokenText::raw;
+    const kronecker::Vocabulary vocabulary = kronecker::load_vocabulary(vocabulary_, text);
+    if (vocab_size_ == 0) return vocabulary;
+    if (vocab_size_ < vocabulary.size())
+      throw std::invalid_argument(fmt::format("--vocab-size {} is less than the {} tokens of {}", vocab_size_,
+                                              vocabulary.size(), vocabulary_));
+    return padded(vocabulary, vocab_size_);
+  }
+
   CLI::App* command_;
   WeightsOption weights_{"", "projection.weight"};
+  RowsOption rows_;
   std::string vocabulary_, output_;
   kronecker::CodeOptions options_;
+  kronecker::TokenId vocab_size_ = 0;  // 0: the vocabulary's
   bool reference_ = false;
 };
 
@@ -87,45 +110,77 @@ class Fit {
       : command_(tool.add_subcommand("fit",
                                      "Fit a projection to a trained table, and show how much it explains")) {
     table_.add(*command_, "TABLE", "(V, d_model)");
-    add_vocabulary(*command_, vocabulary_);
+    add_vocabulary(*command_, vocabulary_)->required();
     add_pos_dim(*command_, pos_dim_);
     add_code_options(*command_, options_);
+    rows_.add(*command_);
     add_output(*command_, output_, "Saved embedding to write");
     add_json(*command_, as_json_);
   }
   const CLI::App* command() const { return command_; }
 
   int run() const {
+    check_output(output_);
     const kronecker::Vocabulary vocabulary = kronecker::load_vocabulary(vocabulary_);
+    const kronecker::RowMajorMatrix<float> table = table_.read();
+    if (table.rows() < vocabulary.size())
+      throw kronecker::FileError(fmt::format("{}: the table has {} rows, fewer than the {} tokens of {}",
+                                             table_.path, table.rows(), vocabulary.size(), vocabulary_));
     const Encoder encoder(256, pos_dim_, options_);
-    const auto fit = kronecker::fit_projection(encoder, vocabulary, table_.read());
-    kronecker::save(output_, Embedding(encoder, vocabulary, fit.projection));
+    const auto fit = on_values_of(table_.path, [&] {
+      const auto fitted = fit_rows(encoder, vocabulary, table.topRows(vocabulary.size()));
+      const auto all_ids = padded(vocabulary, static_cast<kronecker::TokenId>(table.rows()));
+      rows_.save(output_, kronecker::KroneckerEmbedding(encoder, all_ids, fitted.projection));
+      return fitted;
+    });
+    const auto padding = table.rows() - vocabulary.size();
+    if (as_json_)
+      report_json(fit, padding);
+    else
+      report(fit, vocabulary.size(), padding);
+    return 0;
+  }
 
+ private:
+  static kronecker::FitResult fit_rows(const Encoder& encoder, const kronecker::Vocabulary& vocabulary,
+                                       const Eigen::Ref<const kronecker::RowMajorMatrix<float>>& table) {
+    constexpr double steps = 1000;
+    examples::Progress progress("fitting", static_cast<std::size_t>(steps));
+    kronecker::FitOptions options;
+    options.progress = [&](double fraction) { progress.update(static_cast<std::size_t>(steps * fraction)); };
+    return kronecker::fit_projection(encoder, vocabulary, table, options);
+  }
+
+  void report_json(const kronecker::FitResult& fit, Eigen::Index padding) const {
+    print_json({{"explained", fit.explained},
+                {"converged", fit.converged},
+                {"iterations", fit.iterations},
+                {"padding_ids", padding},
+                {"residuals", fit.residual},
+                {"output", output_}});
+  }
+
+  void report(const kronecker::FitResult& fit, kronecker::TokenId vocab_size, Eigen::Index padding) const {
     std::vector<float> sorted(fit.residual.begin(), fit.residual.end());
     std::sort(sorted.begin(), sorted.end());
     const auto quantile = [&](double part) {
       return sorted[static_cast<std::size_t>(part * static_cast<double>(sorted.size() - 1))];
     };
-    if (as_json_) {
-      print_json({{"explained", fit.explained},
-                  {"converged", fit.converged},
-                  {"iterations", fit.iterations},
-                  {"residuals", fit.residual},
-                  {"output", output_}});
-      return 0;
-    }
     fmt::print("wrote {}: the projection explains {:.2f} % of the table ({} iterations{})\n", output_,
                100 * fit.explained, fit.iterations, fit.converged ? "" : ", not converged");
     fmt::print(
         "  distance of a token from its row, relative: median {:.3f}, a tenth below {:.3f}, a tenth above "
         "{:.3f}\n",
         quantile(0.5), quantile(0.1), quantile(0.9));
-    return 0;
+    if (padding > 0)
+      fmt::print(
+          "  the table has {} rows more than there are tokens: ids from {} on are tokens without bytes\n",
+          padding, vocab_size);
   }
 
- private:
   CLI::App* command_;
   WeightsOption table_{"", "weight"};
+  RowsOption rows_;
   std::string vocabulary_, output_;
   kronecker::CodeOptions options_;
   int pos_dim_ = 32;
@@ -153,12 +208,7 @@ class Embed {
   int run() const {
     if (ids_.empty() && strings_.empty())
       throw std::invalid_argument("nothing to embed: give --ids or --string");
-    const auto embedding = kronecker::load<Encoder>(model_);
-    kronecker::RowMajorMatrix<float> vectors(static_cast<Eigen::Index>(ids_.size() + strings_.size()),
-                                             embedding.d_model());
-    if (!ids_.empty()) vectors = embedding.forward(ids_);
-    for (std::size_t i = 0; i < strings_.size(); ++i)
-      vectors.row(static_cast<Eigen::Index>(i)) = embedding.embed(strings_[i]).transpose();
+    const auto vectors = with_embedding(model_, [&](const auto& embedding) { return vectors_of(embedding); });
     const std::array shape{static_cast<std::size_t>(vectors.rows()),
                            static_cast<std::size_t>(vectors.cols())};
     kronecker::write_npy<float>(output_, {vectors.data(), static_cast<std::size_t>(vectors.size())}, shape);
@@ -167,6 +217,15 @@ class Embed {
   }
 
  private:
+  template <class Embedding>
+  kronecker::RowMajorMatrix<float> vectors_of(const Embedding& embedding) const {
+    if (!ids_.empty()) return embedding.forward(ids_);
+    kronecker::RowMajorMatrix<float> vectors(static_cast<Eigen::Index>(strings_.size()), embedding.d_model());
+    for (std::size_t i = 0; i < strings_.size(); ++i)
+      vectors.row(static_cast<Eigen::Index>(i)) = embedding.embed(strings_[i]).transpose();
+    return vectors;
+  }
+
   CLI::App* command_;
   std::string model_, output_;
   std::vector<kronecker::TokenId> ids_;
@@ -189,13 +248,13 @@ class Export {
   const CLI::App* command() const { return command_; }
 
   int run() const {
-    const auto embedding =
-        kronecker::load<kronecker::KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>>(model_);
-    if (type_ == "F32") kronecker::export_table<float>(output_, embedding, name_);
-    if (type_ == "F16") kronecker::export_table<Eigen::half>(output_, embedding, name_);
-    if (type_ == "BF16") kronecker::export_table<Eigen::bfloat16>(output_, embedding, name_);
-    fmt::print("wrote {}: {} of ({}, {}) {}\n", output_, name_, embedding.vocab_size(), embedding.d_model(),
-               type_);
+    with_embedding(model_, [&](const auto& embedding) {
+      if (type_ == "F32") kronecker::export_table<float>(output_, embedding, name_);
+      if (type_ == "F16") kronecker::export_table<Eigen::half>(output_, embedding, name_);
+      if (type_ == "BF16") kronecker::export_table<Eigen::bfloat16>(output_, embedding, name_);
+      fmt::print("wrote {}: {} of ({}, {}) {}\n", output_, name_, embedding.vocab_size(), embedding.d_model(),
+                 type_);
+    });
     return 0;
   }
 
