@@ -121,6 +121,14 @@ expect(2 "kron: .*english_8k.model: a vocabulary .SentencePiece model. has no we
 expect(0 "\"tokens\": 8000" kron inspect --json ${vocabulary})
 expect(0 "8000 tokens.*0 are truncated.*same bytes: 36 '!' " kron audit --vocabulary ${vocabulary} --svg audit.svg)
 expect(0 "\"colliding\": " kron audit --vocabulary ${vocabulary} --json)
+expect(2 "kron: --groups: '-1' is not a whole number" kron audit --vocabulary ${vocabulary} --groups -1)
+expect(0 "input embedding +6.1M -> +3.1M +.-48.80 %.*with the output head +12.3M -> +9.3M.*the output head has, in either model, 6.1M"
+  kron audit --vocabulary ${vocabulary})
+expect(0 "with the output head +6.1M -> +9.3M +..51.20 %.*whole model +10.0M -> +13.1M.*can no longer be the table, costs 6.1M"
+  kron audit --vocabulary ${vocabulary} --tied --model-parameters 10000000)
+expect(0 "\"untied_head_parameters\": 6144000,.*\"model_parameters\": {\n *\"table\": 20000000,\n *\"kronecker\": 17001728"
+  kron audit --vocabulary ${vocabulary} --json --model-parameters 20000000)
+expect(2 "kron: a model of 5 parameters is smaller than its table" kron audit --vocabulary ${vocabulary} --model-parameters 5)
 expect(0 "1.0000 .*' government'" kron neighbors --vocabulary ${vocabulary} --count 3 " government")
 expect(0 "\"cosine\": 1.0" kron neighbors --vocabulary ${vocabulary} --json " government")
 expect(0 "cosine of 'compute' and 'computer' at pos_dim 32: 0.935357.*c:3168 +c:3168 +shared" kron compare compute computer)

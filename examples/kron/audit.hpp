@@ -2,6 +2,7 @@
 
 #include "report.hpp"
 
+#include <kronecker/analysis/accounting.hpp>
 #include <kronecker/analysis/coverage.hpp>
 #include <kronecker/files/replace_file.hpp>
 #include <kronecker/vocabularies/load.hpp>
@@ -10,6 +11,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <ostream>
 #include <vector>
 
@@ -30,8 +32,14 @@ class Audit {
     command_->add_flag("--reference", reference_,
                        "Take the strings that the PyTorch reference takes, not the true bytes");
     command_->add_option("--groups", shown_groups_, "Number of groups of equal tokens to print")
-        ->type_name("NUMBER")
+        ->check(examples::whole_number())
         ->capture_default_str();
+    command_->add_flag("--tied", is_tied_,
+                       "The model's output head has the weights of its table, for the costs");
+    command_
+        ->add_option("--model-parameters", model_parameters_,
+                     "Parameters of the whole model with its table, for the costs")
+        ->check(examples::whole_number());
     command_->add_option("--svg", svg_, "Also draw tokens cut and colliding against pos_dim")
         ->type_name("FILE");
     add_json(*command_, as_json_);
@@ -43,11 +51,12 @@ class Audit {
     const kronecker::Vocabulary vocabulary = kronecker::load_vocabulary(vocabulary_, text);
     const kronecker::Coverage coverage = kronecker::coverage(vocabulary, Encoder(256, pos_dim_));
     const auto choices = kronecker::compare_pos_dims(vocabulary, d_model_);
+    const kronecker::Accounting costs = costs_of(vocabulary.size());
     if (!svg_.empty()) draw(choices);
     if (as_json_)
-      report_json(coverage, choices);
+      report_json(coverage, choices, costs);
     else
-      report(vocabulary, coverage, choices);
+      report(vocabulary, coverage, choices, costs);
     return 0;
   }
 
@@ -56,8 +65,55 @@ class Audit {
     return reason == kronecker::SharedCodeReason::same_bytes ? "same bytes" : "equal after truncation";
   }
 
+  kronecker::Accounting costs_of(kronecker::TokenId vocab_size) const {
+    kronecker::EmbeddingSizes sizes{vocab_size, d_model_, pos_dim_};
+    if (is_tied_) sizes.table_head = kronecker::OutputHead::tied;
+    sizes.model_parameters = model_parameters_;
+    return kronecker::account(sizes);
+  }
+
+  /// Parameters of the output head that a model needs once its table, which was the head, is gone.
+  static std::uint64_t head_parameters(const kronecker::Accounting& costs) {
+    return costs.input_parameters.table;
+  }
+
+  void report_costs(const kronecker::Accounting& costs) const {
+    const auto number = [](std::uint64_t count) {
+      return examples::short_number(static_cast<double>(count));
+    };
+    const auto row = [&](const char* name, const kronecker::Comparison& parameters) {
+      fmt::print("  {:<24} {:>8} -> {:>8}  ({:+.2f} %)\n", name, number(parameters.table),
+                 number(parameters.kronecker), -parameters.saved_percent());
+    };
+    fmt::print("\n  parameters at d_model {} and pos_dim {}, table{} -> projection\n", d_model_, pos_dim_,
+               is_tied_ ? " tied to the output head" : "");
+    row("input embedding", costs.input_parameters);
+    row("with the output head", costs.parameters_with_head);
+    if (costs.model_parameters) row("whole model", *costs.model_parameters);
+    fmt::print("  {} {} parameters\n",
+               is_tied_ ? "the output head, which can no longer be the table, costs"
+                        : "the output head has, in either model,",
+               number(head_parameters(costs)));
+  }
+
+  ordered_json json_costs(const kronecker::Accounting& costs) const {
+    const auto pair = [](const kronecker::Comparison& parameters) {
+      return ordered_json{{"table", parameters.table},
+                          {"kronecker", parameters.kronecker},
+                          {"saved_percent", parameters.saved_percent()}};
+    };
+    ordered_json report{{"d_model", d_model_},
+                        {"pos_dim", pos_dim_},
+                        {"tied", is_tied_},
+                        {"untied_head_parameters", head_parameters(costs)},
+                        {"input_parameters", pair(costs.input_parameters)},
+                        {"parameters_with_head", pair(costs.parameters_with_head)}};
+    if (costs.model_parameters) report["model_parameters"] = pair(*costs.model_parameters);
+    return report;
+  }
+
   void report(const kronecker::Vocabulary& vocabulary, const kronecker::Coverage& coverage,
-              const std::vector<kronecker::PosDimChoice>& choices) const {
+              const std::vector<kronecker::PosDimChoice>& choices, const kronecker::Accounting& costs) const {
     fmt::print("{} at pos_dim {}: {} tokens\n", vocabulary_, pos_dim_, coverage.vocab_size);
     fmt::print("  {} are truncated, {} are empty\n", coverage.truncated_tokens, coverage.empty_tokens);
     fmt::print("  {} have the same bytes as another\n", coverage.same_bytes_tokens);
@@ -80,10 +136,11 @@ class Audit {
                  examples::short_number(static_cast<double>(choice.parameters)),
                  examples::short_number(static_cast<double>(choice.token_bytes_memory)),
                  choice.truncated_tokens, choice.colliding_tokens);
+    report_costs(costs);
   }
 
-  void report_json(const kronecker::Coverage& coverage,
-                   const std::vector<kronecker::PosDimChoice>& choices) const {
+  void report_json(const kronecker::Coverage& coverage, const std::vector<kronecker::PosDimChoice>& choices,
+                   const kronecker::Accounting& costs) const {
     ordered_json groups = ordered_json::array(), table = ordered_json::array();
     for (const auto& group : coverage.shared_codes)
       groups.push_back({{"ids", group.ids}, {"reason", name_of(group.reason)}});
@@ -103,7 +160,8 @@ class Audit {
                 {"reached_cells", coverage.reached_cells},
                 {"code_dim", coverage.code_dim},
                 {"shared_codes", groups},
-                {"pos_dims", table}});
+                {"pos_dims", table},
+                {"costs", json_costs(costs)}});
   }
 
   /// Two bars for each pos_dim, as long as the share of the vocabulary, on a logarithmic axis from one token
@@ -152,7 +210,9 @@ class Audit {
   int pos_dim_ = 16;
   int d_model_ = 768;
   std::size_t shown_groups_ = 10;
+  std::uint64_t model_parameters_ = 0;  // 0: not known
   bool reference_ = false;
+  bool is_tied_ = false;
   bool as_json_ = false;
 };
 
