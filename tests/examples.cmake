@@ -121,6 +121,9 @@ expect(2 "kron: .*english_8k.model: a vocabulary .SentencePiece model. has no we
 expect(0 "\"tokens\": 8000" kron inspect --json ${vocabulary})
 expect(0 "8000 tokens.*0 are truncated.*same bytes: 36 '!' " kron audit --vocabulary ${vocabulary} --svg audit.svg)
 expect(0 "\"colliding\": " kron audit --vocabulary ${vocabulary} --json)
+if(EXISTS /dev/stdout)
+  expect(0 "<svg .*</svg>\n.*8000 tokens" kron audit --vocabulary ${vocabulary} --svg /dev/stdout)
+endif()
 expect(2 "kron: --groups: '-1' is not a whole number" kron audit --vocabulary ${vocabulary} --groups -1)
 expect(0 "input embedding +6.1M -> +3.1M +.-48.80 %.*with the output head +12.3M -> +9.3M.*the output head has, in either model, 6.1M"
   kron audit --vocabulary ${vocabulary})

@@ -31,19 +31,24 @@ auto on_values_of(const std::string& path, Work&& work) {
 /// Throws FileError if the file at `path` surely cannot be written: said before the work, not after it.
 inline void check_output(const std::filesystem::path& path) {
   namespace fs = std::filesystem;
-  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   std::error_code ignored;
   const auto refuse = [&](std::string_view why) {
     throw kronecker::FileError(fmt::format("{}: cannot be written: {}", path.string(), why));
   };
-  if (fs::is_directory(path, ignored)) refuse("it is a folder");
-  if (!fs::is_directory(folder, ignored)) refuse(fmt::format("there is no folder {}", folder.string()));
+  const auto check_access = [&]([[maybe_unused]] const fs::path& written) {
 #if __has_include(<unistd.h>)
-  const fs::file_status status = fs::status(path, ignored);
-  const bool is_replaced = !fs::exists(status) || fs::is_regular_file(status);
-  const fs::path& written = is_replaced ? folder : path;
-  if (::access(written.c_str(), W_OK) != 0) refuse(fmt::format("{} may not be written to", written.string()));
+    if (::access(written.c_str(), W_OK) != 0) refuse(written.string() + " may not be written to");
 #endif
+  };
+  const fs::file_status status = fs::status(path, ignored);
+  if (fs::is_directory(status)) refuse("it is a folder");
+  if (fs::exists(status) && !fs::is_regular_file(status)) return check_access(path);
+
+  // A file is replaced by one that is written beside it; of a link, beside what it leads to.
+  const fs::path target = fs::is_symlink(path, ignored) ? fs::weakly_canonical(path, ignored) : path;
+  const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
+  if (!fs::is_directory(folder, ignored)) refuse("there is no folder " + folder.string());
+  check_access(folder);
 }
 
 }  // namespace examples
