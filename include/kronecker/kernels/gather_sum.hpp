@@ -12,6 +12,7 @@
 #include <kronecker/kernels/row_type.hpp>
 #include <kronecker/kernels/vectors.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -26,13 +27,18 @@ struct LitRows {
   const float* column_scales;  ///< As in Rows.
 };
 
+/// Columns that are summed for all tokens before the next ones: 4 KB of a row. Of long rows, the parts that
+/// many tokens light then stay in the second-level cache.
+template <RowType type>
+inline constexpr std::size_t columns_in_tile = 4096 / size_of(type);
+
 /// Whether to write around the caches. It pays once the output would not stay in them anyway: the memory is
 /// then written without being read first, and the rows keep the caches to themselves. It takes an output
 /// that is aligned to 16 bytes.
 [[maybe_unused]] static inline bool pays_to_stream(const Rows& rows, const Tokens& tokens,
                                                    const float* out) noexcept {
 #ifdef KRONECKER_HAS_AVX
-  constexpr std::size_t least_bytes = std::size_t{4} << 20;
+  constexpr std::size_t least_bytes = std::size_t{8} << 20;
   return tokens.count * rows.d_model * sizeof(float) >= least_bytes &&
          reinterpret_cast<std::uintptr_t>(out) % 16 == 0 && rows.d_model % 4 == 0;
 #else
