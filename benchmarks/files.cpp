@@ -1,8 +1,9 @@
 /// What files and searches cost: reading a tokenizer, opening a saved embedding of 134 MB (D 8192, d_model
 /// 4096) and its first forward pass, and a search for the nearest tokens.
-///     benchmark_files [TOKENIZER_FILE]     made-up tokens if none is named
+///     benchmark_files [--quick] [--json FILE] [TOKENIZER_FILE]     made-up tokens if none is named
 
 #include "machine.hpp"
+#include "report.hpp"
 #include "side_by_side.hpp"
 
 #include <fmt/core.h>
@@ -16,6 +17,7 @@
 
 namespace {
 
+using namespace benchmarks;
 using kronecker::TokenId;
 
 kronecker::Vocabulary made_up_vocabulary() {
@@ -24,21 +26,20 @@ kronecker::Vocabulary made_up_vocabulary() {
   return kronecker::Vocabulary(tokens);
 }
 
-double median_milliseconds(const benchmarks::Contender& work) {
-  return 1e3 * benchmarks::median(benchmarks::time_side_by_side({work}, 15)[0]);
-}
+double median_milliseconds(const Contender& work) { return 1e3 * median_seconds(work, 15); }
 
-}  // namespace
-
-int main(int argc, char** argv) try {
-  fmt::print("{}, one thread, medians of 15\n", benchmarks::cpu_name());
-  const kronecker::Vocabulary vocabulary =
-      argc > 1 ? kronecker::load_vocabulary(argv[1]) : made_up_vocabulary();
-  if (argc > 1)
-    fmt::print("reading {} ({} tokens): {:.1f} ms\n", argv[1], vocabulary.size(),
-               median_milliseconds([&](std::size_t) {
-                 if (kronecker::load_vocabulary(argv[1]).size() != vocabulary.size()) std::abort();
-               }));
+void measure(const Options& options, Table& table) {
+  const std::string tokenizer = options.arguments.empty() ? "" : options.arguments[0];
+  const auto load_tokenizer = [&] { return kronecker::load_vocabulary(tokenizer); };
+  const kronecker::Vocabulary vocabulary = tokenizer.empty() ? made_up_vocabulary() : load_tokenizer();
+  if (!tokenizer.empty())
+    table.rows.push_back(
+        {fmt::format("reading {} ({} tokens)", std::filesystem::path(tokenizer).filename().string(),
+                     vocabulary.size()),
+         median_milliseconds([&](std::size_t) {
+           if (load_tokenizer().size() != vocabulary.size()) std::abort();
+         }),
+         ""});
 
   const kronecker::KroneckerEncoder<> encoder;
   const auto path = std::filesystem::temp_directory_path() / "kronecker-benchmark.kron";
@@ -51,27 +52,35 @@ int main(int argc, char** argv) try {
     kronecker::save(path, embedding);
   }
   const double open = median_milliseconds([&](std::size_t) { kronecker::load<>(path); });
-  const double memory = benchmarks::resident_megabytes();
+  const double memory = resident_megabytes();
   const auto embedding = kronecker::load<>(path);
-  const double memory_opened = benchmarks::resident_megabytes();
+  const double memory_opened = resident_megabytes();
   const bool is_equal = embedding.forward(ids) == before;
-  fmt::print(
-      "opening a saved embedding of {:.0f} MB: {:.2f} ms; resident memory +{:.1f} MB, after {} tokens "
-      "+{:.1f} MB\n",
-      static_cast<double>(std::filesystem::file_size(path)) / 1e6, open, memory_opened - memory, ids.size(),
-      benchmarks::resident_megabytes() - memory);
+  const double memory_used = resident_megabytes();
+  const double file_megabytes = static_cast<double>(std::filesystem::file_size(path)) / 1e6;
   std::filesystem::remove(path);
-  if (!is_equal) {
-    fmt::print(stderr, "the loaded embedding differs from the saved one\n");
-    return 1;
-  }
+  if (!is_equal) throw std::runtime_error("the loaded embedding differs from the saved one");
+  table.rows.push_back(
+      {fmt::format("opening a saved embedding of {:.0f} MB", file_megabytes), open, memory_opened - memory});
+  table.rows.push_back({fmt::format("... and after {} tokens", ids.size()), "", memory_used - memory});
 
   const auto& token_bytes = embedding.token_bytes();
   const double search = median_milliseconds([&](std::size_t) {
     if (kronecker::nearest_tokens(token_bytes, encoder, " computer", 10).tokens.empty()) std::abort();
   });
-  fmt::print("the 10 nearest of {} tokens at pos_dim 32: {:.2f} ms\n", token_bytes.size(), search);
-} catch (const std::exception& error) {
-  fmt::print(stderr, "benchmark_files: {}\n", error.what());
-  return 2;
+  table.rows.push_back(
+      {fmt::format("the 10 nearest of {} tokens at pos_dim 32", token_bytes.size()), search, ""});
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run("files", argc, argv, [](Report& report, const Options& options) {
+    Table table{"files",
+                "Files and searches: milliseconds",
+                "Medians of 15; MB is resident memory that was added.",
+                {"what", "ms", "MB"}};
+    measure(options, table);
+    report.add(std::move(table));
+  });
 }

@@ -2,29 +2,84 @@
 
 /// The machine on which a figure was measured.
 
+#include <cstddef>
+#include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 
 namespace benchmarks {
 
-/// The processor's name, as Linux tells it.
-inline std::string cpu_name() {
-  std::ifstream cpuinfo("/proc/cpuinfo");
-  for (std::string line; std::getline(cpuinfo, line);)
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-  return "unknown CPU";
+/// The value of `key` in a file of lines `key : value`, as Linux writes them; empty if there is none.
+inline std::string value_in(const std::filesystem::path& path, const std::string& key) {
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with(key)) {
+      const std::size_t value = line.find_first_not_of(" \t", line.find(':') + 1);
+      return value == std::string::npos ? "" : line.substr(value);
+    }
+  return "";
 }
 
-/// Resident memory of this process in MB, as Linux tells it; 0 elsewhere.
+/// The processor's name, as Linux tells it, with the numbers that say which one it is.
+inline std::string cpu_name() {
+  const std::filesystem::path cpuinfo = "/proc/cpuinfo";
+  const std::string name = value_in(cpuinfo, "model name");
+  if (name.empty()) return "unknown CPU";
+  return name + " (family " + value_in(cpuinfo, "cpu family") + ", model " + value_in(cpuinfo, "model\t") +
+         ")";
+}
+
+/// The caches that the first core sees: "L1 Data 32K, L1 Instruction 32K, L2 Unified 1024K".
+inline std::string cache_sizes() {
+  std::string sizes;
+  for (int index = 0;; ++index) {
+    const std::filesystem::path cache =
+        "/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index) + "/";
+    std::ifstream level(cache / "level"), type(cache / "type"), size(cache / "size");
+    std::string level_name, type_name, size_name;
+    if (!(level >> level_name && type >> type_name && size >> size_name)) return sizes;
+    sizes += (sizes.empty() ? "L" : ", L") + level_name + " " + type_name + " " + size_name;
+  }
+}
+
+/// The compiler that built this program.
+inline std::string compiler_name() {
+#ifdef __clang__
+  return "clang " __clang_version__;
+#elif defined(__GNUC__)
+  return "g++ " __VERSION__;
+#else
+  return "unknown compiler";
+#endif
+}
+
+/// Number of cores.
+inline unsigned core_count() { return std::thread::hardware_concurrency(); }
+
+/// How many programs wanted a core in the last minute, as Linux tells it: what else may have disturbed.
+inline std::string load_average() {
+  std::ifstream file("/proc/loadavg");
+  std::string load;
+  file >> load;
+  return load;
+}
+
+/// A quantity of memory in bytes, as Linux tells it in kB; 0 elsewhere.
+inline std::size_t memory_in(const std::filesystem::path& path, const std::string& key) {
+  const std::string kilobytes = value_in(path, key);
+  return kilobytes.empty() ? 0 : std::stoull(kilobytes) * 1024;
+}
+
+/// Resident memory of this process in MB.
 inline double resident_megabytes() {
-  std::ifstream status("/proc/self/status");
-  for (std::string word; status >> word;)
-    if (word == "VmRSS:") {
-      double kilobytes = 0;
-      status >> kilobytes;
-      return kilobytes / 1000;
-    }
-  return 0;
+  return static_cast<double>(memory_in("/proc/self/status", "VmRSS")) / 1e6;
+}
+
+/// Whether `bytes` may be allocated without hurry; yes where Linux does not tell.
+inline bool fits_in_memory(std::size_t bytes) {
+  const std::size_t available = memory_in("/proc/meminfo", "MemAvailable");
+  return available == 0 || bytes < available / 10 * 7;
 }
 
 }  // namespace benchmarks

@@ -44,4 +44,36 @@ inline double median_ratio(const std::vector<double>& a, const std::vector<doubl
   return median(std::move(ratios));
 }
 
+/// Median seconds that one contender takes for a piece, alone.
+inline double median_seconds(const Contender& contender, std::size_t pieces) {
+  return median(time_side_by_side({contender}, pieces)[0]);
+}
+
+/// What came out of letting one contender take turns with another.
+struct Comparison {
+  double ratio;              ///< median over the pieces of (time of ours) / (time of theirs)
+  double seconds;            ///< median for one piece, ours
+  double reference_seconds;  ///< median for one piece, theirs
+};
+
+/// Compares `runs` times by what `time` returns, {seconds of theirs, seconds of ours} for each piece; the run
+/// with the least ratio.
+template <class Time>
+Comparison best_comparison(int runs, Time&& time) {
+  std::vector<Comparison> results;
+  for (int run = 0; run < runs; ++run) {
+    const std::vector<std::vector<double>> seconds = time();
+    results.push_back({median_ratio(seconds[1], seconds[0]), median(seconds[1]), median(seconds[0])});
+  }
+  return *std::min_element(results.begin(), results.end(),
+                           [](const Comparison& a, const Comparison& b) { return a.ratio < b.ratio; });
+}
+
+/// Lets `ours` and `reference` take turns over all pieces, `runs` times over; the run with the least ratio.
+/// Two at a time, since more contenders would push each other's numbers out of the caches.
+inline Comparison compare(const Contender& ours, const Contender& reference, std::size_t pieces,
+                          int runs = 3) {
+  return best_comparison(runs, [&] { return time_side_by_side({reference, ours}, pieces); });
+}
+
 }  // namespace benchmarks
