@@ -1,0 +1,115 @@
+/// Gradients: of the embedding against adding into the gradient of a dense table, and of the tied head
+/// against the two products, one thread.
+///     benchmark_backward [--quick] [--json FILE]
+
+#include "contenders.hpp"
+#include "report.hpp"
+
+#include <kronecker/training/gradient.hpp>
+
+namespace {
+
+using namespace benchmarks;
+using Matrix = RowMajorMatrix<float>;
+
+std::span<float> numbers_of(Matrix& matrix) {
+  return {matrix.data(), static_cast<std::size_t>(matrix.size())};
+}
+
+// Throws unless `gradient` is what the tokens `ids` add up to, in its first columns.
+void check(const Embedding<float>& embedding, std::span<const TokenId> ids, const Matrix& grad_out,
+           const kronecker::ProjectionGradient& gradient) {
+  constexpr Eigen::Index columns = 16;
+  const auto& tokens = embedding.token_bytes();
+  const auto pos_dim = static_cast<std::size_t>(tokens.pos_dim());
+  Matrix expected = Matrix::Zero(gradient.code_dim(), columns);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const auto id = static_cast<std::size_t>(ids[i]);
+    for (std::size_t p = 0; p < tokens.lengths()[id]; ++p)
+      expected.row(static_cast<Eigen::Index>(tokens.bytes()[id * pos_dim + p] * pos_dim + p)) +=
+          embedding.encoder().scale(tokens.lengths()[id]) *
+          grad_out.row(static_cast<Eigen::Index>(i)).head(columns);
+  }
+  const Eigen::Map<const Matrix> found(gradient.rows().data(), gradient.code_dim(), gradient.d_model());
+  const float difference =
+      (found.leftCols(columns) - expected).cwiseAbs().maxCoeff() / expected.cwiseAbs().maxCoeff();
+  if (!(difference < 1e-5f))
+    throw std::runtime_error("the gradient is " + std::to_string(difference) + " away from its definition");
+}
+
+void measure_embedding(const Workload& work, Table& table) {
+  const auto d_model = static_cast<std::size_t>(work.setting.d_model);
+  auto gradient = kronecker::gradient(work.embedding);
+  Matrix table_gradient = Matrix::Zero(work.table.rows(), work.table.cols());
+  const double clear_ours = median_seconds([&](std::size_t) { gradient.clear(); }, 3);
+  const double clear_theirs = median_seconds([&](std::size_t) { table_gradient.setZero(); }, 3);
+  for (const std::size_t window : {64u, 512u, 4096u}) {
+    const Windows windows{work.text.ids, window, d_model};
+    Matrix grad_out = Matrix::Random(static_cast<Eigen::Index>(window), work.setting.d_model);
+    const auto ids_of = [&](std::size_t piece) { return windows.ids.subspan(piece * window, window); };
+    gradient.clear();
+    kronecker::accumulate_gradient(work.embedding, ids_of(0), numbers_of(grad_out), gradient);
+    check(work.embedding, ids_of(0), grad_out, gradient);
+    const Comparison result = compare(
+        [&](std::size_t piece) {
+          kronecker::accumulate_gradient(work.embedding, ids_of(piece), numbers_of(grad_out), gradient);
+        },
+        [&](std::size_t piece) {
+          Eigen::Index row = 0;
+          for (const TokenId id : ids_of(piece)) table_gradient.row(id) += grad_out.row(row++);
+        },
+        windows.pieces());
+    table.rows.push_back(
+        {work.setting.name(), window, windows.nanoseconds_per_token(result.reference_seconds),
+         windows.nanoseconds_per_token(result.seconds), result.ratio, clear_theirs * 1e3, clear_ours * 1e3});
+  }
+}
+
+void measure_head(const Workload& work, int count, Table& table) {
+  const kronecker::KroneckerHead head(work.embedding);
+  auto gradient = kronecker::gradient(work.embedding);
+  Matrix table_gradient = Matrix::Zero(work.table.rows(), work.table.cols());
+  Matrix hidden = Matrix::Random(count, work.table.cols());
+  Matrix grad_logits = Matrix::Random(count, work.table.rows());
+  Matrix ours = Matrix::Zero(count, work.table.cols()), theirs = ours;
+  const Contender by_head = [&](std::size_t) {
+    kronecker::accumulate_gradient(head, numbers_of(hidden), numbers_of(grad_logits), gradient,
+                                   numbers_of(ours));
+  };
+  const Contender by_products = [&](std::size_t) {
+    theirs.noalias() += grad_logits * work.table;
+    table_gradient.noalias() += grad_logits.transpose() * hidden;
+  };
+  by_head(0);
+  by_products(0);
+  const float difference = (ours - theirs).cwiseAbs().maxCoeff() / theirs.cwiseAbs().maxCoeff();
+  if (!(difference < 1e-4f))
+    throw std::runtime_error("the gradients of hidden states differ by " + std::to_string(difference));
+  const Comparison result = compare(by_head, by_products, 3, 1);
+  table.rows.push_back(
+      {work.setting.name(), count, result.reference_seconds * 1e3, result.seconds * 1e3, 1 / result.ratio});
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run("backward", argc, argv, [](Report& report, const Options& options) {
+    Table embedding{"backward",
+                    "Gradient of the embedding, against adding rows into the gradient of a float32 table",
+                    "Taking turns window by window, best of three runs. Clearing is what every step pays "
+                    "besides: the table's gradient is as large as the table.",
+                    {settings_are, "ids at a time", "table, ns/token", "Kronecker, ns/token", "ratio",
+                     "clearing the table's, ms", "clearing Kronecker's, ms"}};
+    Table head{"head_backward",
+               "Gradient of the output head: of the projection and of the hidden states",
+               "Against Eigen's two products with the table and into its gradient, with SSE2; medians.",
+               {settings_are, "hidden states", "products, ms", "head, ms", "times faster"}};
+    for (const Setting& setting : settings(options.quick)) {
+      const Workload work(setting, options.quick);
+      measure_embedding(work, embedding);
+      measure_head(work, 16, head);
+    }
+    report.add(std::move(embedding));
+    report.add(std::move(head));
+  });
+}
