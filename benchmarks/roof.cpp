@@ -103,7 +103,7 @@ int main(int argc, char** argv) {
                 "perfectly. Common rows stay in nearer caches, so reading may beat its rate. Each alone.",
                 {settings_are, "what", "ids at a time", "kB read a token", "MB touched", "read GB/s",
                  "kB written a token", "write GB/s", "least ns", "taken ns", "per cent of the roof"}};
-    for (const Setting& setting : {gpt2, llama3}) measure(setting, options.quick, table);
+    for (const Setting& setting : settings(options.quick)) measure(setting, options.quick, table);
     report.add(std::move(table));
   });
 }

@@ -31,7 +31,8 @@ class TorchLayer {
         pos_dim_(work.setting.pos_dim),
         code_dim_(work.embedding.encoder().code_dim()),
         table_(share(work.table)),
-        rows_(share(work.embedding.rows().values().data(), code_dim_, work.setting.d_model, at::kFloat)),
+        rows_(share(work.embedding.rows().values().data(), code_dim_, work.setting.d_model, at::kFloat)
+                  .clone()),
         weight_(rows_.t().contiguous()),
         bytes_(
             share(work.embedding.token_bytes().bytes().data(), work.setting.vocab_size, pos_dim_, at::kByte)),
@@ -175,7 +176,8 @@ int main(int argc, char** argv) {
     Table table{
         "torch",
         "LibTorch: forward pass in float32, one thread each",
-        fmt::format("LibTorch {} with {}. The bag gets the cells of its tokens beforehand, the forward "
+        fmt::format("LibTorch {} with {}. The bag has its rows in LibTorch's own memory and gets the cells "
+                    "of its tokens beforehand, the forward "
                     "pass finds them. Each takes turns with the forward pass; the run with the least "
                     "ratio of three.",
                     TORCH_VERSION, blas),

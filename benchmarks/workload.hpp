@@ -94,7 +94,7 @@ struct Workload {
   /// rows of the table it reads, and the nearer the cache that holds them.
   Workload(const Setting& of, bool quick)
       : setting(of),
-        text(text_of(of, (std::size_t{1} << (quick ? 27 : 40)) / static_cast<std::size_t>(of.d_model))),
+        text(text_of(of, (std::size_t{1} << (quick ? 26 : 40)) / static_cast<std::size_t>(of.d_model))),
         embedding(random_embedding(text.vocabulary, of.pos_dim, of.d_model)),
         table(embedding.table()) {}
 

@@ -19,6 +19,7 @@ endfunction()
 expect(0 "4 x 768" quickstart)
 expect(0 "government  .0.818" unseen_word)
 expect(0 "pos_dim 4, d_model 8" from_torch)
+expect(0 "step   0  loss [0-9.]+\nstep  50.*step 200  loss 0.0[0-9]+, projection norm" train_projection)
 expect(2 "from_torch: none.npy: cannot open the file" from_torch none.npy)
 
 expect(0 "372 tokens.*38.6M ->   3.1M  .-91.85 %.*537M ->  33.6M  .-93.75 %.*computer 0.935  0.935.*commute  0.857  0.857"
