@@ -52,8 +52,8 @@ TEST_CASE("a file that is not an encoder.json is refused with the place") {
   CHECK(message(R"({"a": "b"})") == "'a': expected an id, found b");
   CHECK(message(R"({"a": {}})") == "'a': expected an id, found {");
   CHECK(message(R"({"a": 0, "b": 0})") == "'b': the id 0 is already that of 'a'");
-  CHECK(message(R"({"a": 1048576})") ==
-        "'a': the id 1048576 is not below 1048576, the limit for a file of this size");
+  CHECK(message(R"({"a": 262144})") ==
+        "'a': the id 262144 is not below 262144, the limit for a file of this size");
   CHECK(load(R"({"a": 50256})").size() == 50257);
   CHECK(message(R"({"a": 1, )") == "not valid JSON: byte 10: unexpected '1, '");
   CHECK(message(R"({"a": 1} 2)") == "not valid JSON: byte 10: unexpected '2'");

@@ -75,7 +75,7 @@ TEST_CASE("a line that is not base64 and a rank is refused with its number") {
     CHECK(message("IQ== 0\n" + line + "\n") == refused(line));
   }
   CHECK(message("IQ== 0\nIg== 0\n") == "line 2: the id 0 is already that of '!'");
-  CHECK(message("IQ== 1048576\n") ==
-        "line 1: the id 1048576 is not below 1048576, the limit for a file of this size");
+  CHECK(message("IQ== 262144\n") ==
+        "line 1: the id 262144 is not below 262144, the limit for a file of this size");
   CHECK(message("\n\n") == "the file has no tokens");
 }

@@ -92,14 +92,14 @@ inline std::string_view excerpt(std::string_view text) {
 }
 
 /// The tokens of a file of `file_size` bytes by id, while it is read. An id must be below that size, so that
-/// a damaged id cannot make the table larger than what a file of that many tokens needs; or below 2^20, since
+/// a damaged id cannot make the table larger than what a file of that many tokens needs; or below 2^18, since
 /// a short file may well have a few tokens with the ids that they have in a large vocabulary, and a table of
 /// that many is small.
 class TokenTable {
  public:
   TokenTable(std::string path, std::size_t file_size)
       : path_(std::move(path)),
-        id_limit_(std::clamp<std::uint64_t>(file_size, std::uint64_t{1} << 20,
+        id_limit_(std::clamp<std::uint64_t>(file_size, std::uint64_t{1} << 18,
                                             std::numeric_limits<TokenId>::max())) {}
 
   const std::string& path() const noexcept { return path_; }
