@@ -4,6 +4,7 @@
 
 #include <kronecker/files/checkpoint.hpp>
 
+using kronecker::export_projection;
 using kronecker::export_table;
 using kronecker::FileError;
 using kronecker::import_projection;
@@ -46,6 +47,15 @@ TEST_CASE("a projection is imported by its full name or a unique suffix, from ev
   CHECK(import_projection(path).to_torch() == weight.cast<Eigen::bfloat16>().cast<float>());
   write_matrices<Eigen::half>(path, {"projection.weight"}, weight.cast<Eigen::half>());
   CHECK(import_projection(path).to_torch() == weight.cast<Eigen::half>().cast<float>());
+}
+
+TEST_CASE("an exported projection is imported again bit for bit") {
+  const ScratchFolder folder("checkpoint");
+  const auto projection = kronecker::LearnedProjection::from_torch(weight);
+  export_projection(folder / "w.safetensors", projection);
+  CHECK(import_projection(folder / "w.safetensors").to_torch() == weight);
+  export_projection(folder / "w.safetensors", projection, "wte.projection.weight");
+  CHECK(kronecker::SafetensorsFile(folder / "w.safetensors").find("wte.projection.weight") != nullptr);
 }
 
 TEST_CASE("a checkpoint in several files is read through its index") {

@@ -43,6 +43,23 @@ inline LearnedProjection import_projection(const std::filesystem::path& path,
   return LearnedProjection::from_torch(read_matrix(path, name));
 }
 
+/// Writes learned weights, (d_model, D), as the float32 tensor `name` of a safetensors file: what
+/// `import_projection` and PyTorch's side read. Throws FileError if the file cannot be written; an old one
+/// then stays as it was.
+inline void export_projection(const std::filesystem::path& path, const LearnedProjection& projection,
+                              const std::string& name = "projection.weight") {
+  const RowMajorMatrix<float> weight = projection.to_torch();
+  write_safetensors(
+      path, {{name,
+              "F32",
+              {static_cast<std::size_t>(weight.rows()), static_cast<std::size_t>(weight.cols())},
+              [&](std::ostream& file) {
+                file.write(
+                    reinterpret_cast<const char*>(weight.data()),
+                    static_cast<std::streamsize>(static_cast<std::size_t>(weight.size()) * sizeof(float)));
+              }}});
+}
+
 /// Writes the ordinary table of an embedding, (V, d_model), as the tensor `name` of a safetensors file, so
 /// that an engine can run it unmodified: "model.embed_tokens.weight" or "transformer.wte.weight". `Scalar` is
 /// float, Eigen::half or Eigen::bfloat16. The table is never held in memory as a whole. Throws FileError if

@@ -1,0 +1,384 @@
+#include <kronecker/integrations/torch.hpp>
+
+#undef CHECK  // torch's, which Catch2 has too
+
+#include "golden_embedding.hpp"
+
+#include <cstring>
+#include <sstream>
+#include <thread>
+
+using kronecker::CodeOptions;
+using kronecker::KroneckerEncoder;
+using kronecker::KroneckerHead;
+using kronecker::LearnedProjection;
+using kronecker::RowMajorMatrix;
+using kronecker::Vocabulary;
+using kronecker::torch_module::KroneckerEmbedding;
+using test_support::golden_ids;
+using test_support::golden_matrix;
+using test_support::GoldenEncoder;
+using torch::Tensor;
+
+namespace {
+
+Tensor to_tensor(const RowMajorMatrix<float>& matrix) {
+  return torch::from_blob(const_cast<float*>(matrix.data()), {matrix.rows(), matrix.cols()}).clone();
+}
+Tensor golden_tensor(const std::string& name) { return to_tensor(golden_matrix(name)); }
+
+/// (2, 7)
+Tensor golden_id_tensor() {
+  const auto ids = golden_ids();
+  return torch::tensor(std::vector<std::int64_t>(ids.begin(), ids.end())).view({2, 7});
+}
+
+KroneckerEmbedding golden_module(CodeOptions options = {}) {
+  KroneckerEmbedding module(GoldenEncoder(options), test_support::golden_vocabulary(), 8);
+  module->set_projection(LearnedProjection::from_torch(golden_matrix("emb_d8_p8_weight.npy")));
+  return module;
+}
+
+/// A few tokens over an alphabet of 8 bytes, one empty, and width 5.
+KroneckerEmbedding small_module(CodeOptions options = {}) {
+  torch::manual_seed(1);
+  return KroneckerEmbedding(KroneckerEncoder(8, 3, options),
+                            Vocabulary({"\1\2", "", "\3", "\1\2\3", "\7\7\7\7", "\2\2"}), 5);
+}
+
+double max_difference(const Tensor& a, const Tensor& b) {
+  REQUIRE(a.sizes() == b.sizes());
+  return a.numel() == 0 ? 0 : (a.to(torch::kDouble) - b.to(torch::kDouble)).abs().max().item<double>();
+}
+
+bool same_bits(const Tensor& a, const Tensor& b) {
+  const Tensor x = a.contiguous(), y = b.contiguous();
+  return x.sizes() == y.sizes() && x.dtype() == y.dtype() &&
+         std::memcmp(x.data_ptr(), y.data_ptr(), x.nbytes()) == 0;
+}
+
+/// Gradient of sum(output * upstream) with respect to `input`.
+Tensor gradient_of(const Tensor& output, const Tensor& upstream, const Tensor& input) {
+  return torch::autograd::grad({(output * upstream).sum()}, {input})[0];
+}
+
+}  // namespace
+
+TEST_CASE("outputs are the reference's, and the bits those of the library's own embedding") {
+  for (const auto& [name, options] : test_support::modes()) {
+    INFO(name);
+    KroneckerEmbedding module = golden_module(options);
+    const Tensor out = module(golden_id_tensor());
+    CHECK(out.sizes() == torch::IntArrayRef({2, 7, 8}));
+    CHECK(max_difference(out.view({14, 8}), golden_tensor("emb_d8_p8_out_" + name + ".npy").view({14, 8})) <=
+          2e-5);
+    CHECK(same_bits(out.view({14, 8}).detach(),
+                    to_tensor(test_support::golden_embedding(options).forward(golden_ids()))));
+    module->to(torch::kDouble);
+    CHECK(max_difference(module(golden_id_tensor()), out) <= 1e-5);
+  }
+}
+
+TEST_CASE("ids have any shape and either integer type") {
+  KroneckerEmbedding module = golden_module();
+  const Tensor ids = golden_id_tensor(), out = module(ids);
+  CHECK(same_bits(module(ids.to(torch::kInt)), out));
+  CHECK(same_bits(module(ids.view({7, 1, 2})), out.view({7, 1, 2, 8})));
+  CHECK(same_bits(module(ids.t()), out.transpose(0, 1)));
+  CHECK(same_bits(module(ids[0][3]), out[0][3]));
+  CHECK(module(torch::empty({0, 4}, torch::kLong)).sizes() == torch::IntArrayRef({0, 4, 8}));
+}
+
+TEST_CASE("gradients are the reference's autograd, also in micro-batches and with padding") {
+  const Tensor upstream = golden_tensor("emb_d8_p8_G.npy").view({2, 7, 8});
+  const Tensor expected = golden_tensor("emb_d8_p8_grad_TT.npy");
+  const double tolerance = 5e-5 * expected.abs().max().item<double>();
+  KroneckerEmbedding module = golden_module();
+  (module(golden_id_tensor()) * upstream).sum().backward();
+  CHECK(max_difference(module->projection->weight.grad(), expected) <= tolerance);
+  CHECK(module->projection->weight.grad().strides() == module->projection->weight.strides());
+
+  module->zero_grad();
+  for (int sequence = 0; sequence < 2; ++sequence)
+    (module(golden_id_tensor()[sequence]) * upstream[sequence]).sum().backward();
+  CHECK(max_difference(module->projection->weight.grad(), expected) <= tolerance);
+
+  const auto columns =
+      kronecker::read_npy<std::int64_t>(test_support::golden_path("emb_d8_p8_gradcols_TF.npy"));
+  const Tensor values = golden_tensor("emb_d8_p8_gradvals_TF.npy");
+  KroneckerEmbedding plain = golden_module({true, false});
+  (plain(golden_id_tensor()) * upstream).sum().backward();
+  const Tensor found = plain->projection->weight.grad();
+  const Tensor lit = found.index_select(1, torch::tensor(columns.values));
+  CHECK(max_difference(lit, values.sizes() == lit.sizes() ? values : values.t()) <= tolerance);
+  CHECK(found.count_nonzero().item<std::int64_t>() == lit.count_nonzero().item<std::int64_t>());
+}
+
+TEST_CASE("in double, gradients of embeddings, overrides and logits are the differences of the loss") {
+  for (const CodeOptions options : {CodeOptions{}, CodeOptions{true, false}, CodeOptions{false, true}}) {
+    KroneckerEmbedding module = small_module(options);
+    module->to(torch::kDouble);
+    const Tensor weight = module->projection->weight;
+    const Tensor ids = torch::tensor({0, 1, 3, 4, 3}, torch::kLong);
+    const Tensor states = torch::randn({3, 5}, torch::kDouble).requires_grad_();
+    const Tensor upstream = torch::randn({5, 5}, torch::kDouble),
+                 of_logits = torch::randn({3, 6}, torch::kDouble);
+    const auto loss = [&] {
+      return (module(ids) * upstream).sum() + (module->forward(ids, {{2, "\5\6"}}).pow(2) * upstream).sum() +
+             (module->logits(states).pow(2) * of_logits).sum();
+    };
+    const auto gradients = torch::autograd::grad({loss()}, {weight, states});
+    for (const auto& [input, gradient] : {std::pair{weight, gradients[0]}, {states, gradients[1]}}) {
+      const torch::NoGradGuard no_gradient;
+      for (std::int64_t i = 0; i < input.size(0); ++i)
+        for (std::int64_t j = 0; j < input.size(1); ++j) {
+          constexpr double step = 1e-5;
+          input[i][j] += step;
+          const double above = loss().item<double>();
+          input[i][j] -= 2 * step;
+          const double below = loss().item<double>();
+          input[i][j] += step;
+          CHECK(std::abs((above - below) / (2 * step) - gradient[i][j].item<double>()) <= 1e-7);
+        }
+    }
+  }
+}
+
+TEST_CASE("our kernels and torch's operations agree, forward and backward") {
+  for (const auto& [name, options] : test_support::modes()) {
+    INFO(name);
+    KroneckerEmbedding module = golden_module(options), exact = golden_module(options);
+    exact->to(torch::kDouble);
+    torch::manual_seed(2);
+    const Tensor states = torch::randn({130, 8}), upstream = torch::randn({130, 64}),
+                 ids = golden_id_tensor();
+    const std::map<std::size_t, std::string> overrides{{0, "hello"}, {3, ""}, {13, std::string(20, '\xFF')}};
+    const auto run = [&](KroneckerEmbedding& layer, torch::ScalarType type) {
+      const Tensor input = states.to(type).requires_grad_();
+      const Tensor logits = layer->logits(input), changed = layer->forward(ids, overrides);
+      auto results = torch::autograd::grad({(logits * upstream.to(type)).sum() + changed.pow(3).sum()},
+                                           {layer->projection->weight, input});
+      results.insert(results.end(), {logits, changed});
+      return results;
+    };
+    const auto found = run(module, torch::kFloat), expected = run(exact, torch::kDouble);
+    for (std::size_t i = 0; i < found.size(); ++i)
+      CHECK(max_difference(found[i], expected[i]) <= 2e-6 * expected[i].abs().max().item<double>());
+  }
+}
+
+TEST_CASE("a head is tied to the weights, and a gain is learned by multiplying its input") {
+  KroneckerEmbedding module = golden_module();
+  const Tensor states = torch::randn({2, 3, 8});
+  const Tensor logits = module->logits(states);
+  CHECK(logits.sizes() == torch::IntArrayRef({2, 3, 64}));
+  const Tensor table = module(torch::arange(64));
+  CHECK(max_difference(logits, states.matmul(table.t())) <= 1e-5 * logits.abs().max().item<double>());
+  const Tensor gain = torch::tensor(2.0f).requires_grad_();
+  const Tensor slope = gradient_of(module->logits(states * gain), torch::ones_like(logits), gain);
+  CHECK(slope.item<double>() == Approx(logits.sum().item<double>()).epsilon(1e-4));
+}
+
+TEST_CASE("overrides are the reference's, and are differentiated") {
+  KroneckerEmbedding module = golden_module();
+  const auto golden = test_support::golden_json("embedding.json");
+  for (const auto& entry : golden["config"]["overrides"]) {
+    std::map<std::size_t, std::string> overrides;
+    for (const auto& [position, bytes] : entry["override_hex"].items())
+      overrides[std::stoul(position)] = test_support::from_hex(bytes.get<std::string>());
+    const Tensor expected = golden_tensor(entry["file"].get<std::string>()).view({7, 8});
+    Tensor out = module->forward(golden_id_tensor()[1], overrides).detach().clone();
+    for (const auto& [position, bytes] : overrides) {
+      const auto row = static_cast<std::int64_t>(position);
+      const bool is_lost_by_reference = !bytes.empty() && expected[row].count_nonzero().item<int>() == 0;
+      if (is_lost_by_reference) out[row].zero_();
+    }
+    CHECK(max_difference(out, expected) <= 2e-5);
+  }
+  const Tensor ids = golden_id_tensor();
+  CHECK(same_bits(module->forward(ids, {{9, " xyz"}})[1][2],
+                  torch::from_blob(module->embedding().embed(" xyz").data(), {8}).clone()));
+  CHECK_FALSE(torch::equal(
+      gradient_of(module->forward(ids, {{9, " xyz"}}), torch::ones({2, 7, 8}), module->projection->weight),
+      gradient_of(module(ids), torch::ones({2, 7, 8}), module->projection->weight)));
+  CHECK(message_of<std::out_of_range>([&] {
+          module->forward(ids, {{14, "x"}});
+        }) == "override position 14 is past the end of the 14 tokens");
+}
+
+TEST_CASE("torch's AdamW makes the reference's 24 steps") {
+  const auto golden = test_support::golden_json("emb_d8_p8_adamw.json");
+  const auto ids = kronecker::read_npy<std::int32_t>(test_support::golden_path("emb_d8_p8_adamw_ids.npy"));
+  const Tensor targets = golden_tensor("emb_d8_p8_adamw_targets.npy");
+  KroneckerEmbedding module = golden_module();
+  torch::optim::AdamW optimizer(
+      module->parameters(), torch::optim::AdamWOptions(1e-3).betas({0.9, 0.95}).eps(1e-8).weight_decay(0.1));
+  for (std::size_t step = 0; step < ids.shape[0]; ++step) {
+    const auto first = ids.values.begin() + static_cast<std::ptrdiff_t>(step * ids.shape[1]);
+    const Tensor batch =
+        torch::tensor(std::vector<std::int64_t>(first, first + static_cast<std::ptrdiff_t>(ids.shape[1])));
+    optimizer.zero_grad();
+    const Tensor loss = (module(batch) - targets.index_select(0, batch)).pow(2).sum();
+    CHECK(loss.item<double>() == Approx(golden["losses"][step].get<double>()).epsilon(1e-5));
+    loss.backward();
+    optimizer.step();
+  }
+  CHECK(max_difference(module(torch::arange(64)), golden_tensor("emb_d8_p8_adamw_table_after_24.npy")) <=
+        5e-4);
+}
+
+TEST_CASE("every change of the weights is seen, and what was read before stays") {
+  for (const CodeOptions options : {CodeOptions{}, CodeOptions{true, false}}) {
+    KroneckerEmbedding module = golden_module(options);
+    const Tensor ids = torch::arange(64), before = module(ids).detach();
+    const auto kept = module->embedding();
+    const auto is_current = [&] {
+      KroneckerEmbedding fresh = golden_module(options);
+      fresh->set_projection(module->learned_projection());
+      return same_bits(module(ids).detach(), fresh(ids).detach());
+    };
+    {
+      const torch::NoGradGuard no_gradient;
+      module->projection->weight.mul_(2);
+    }
+    CHECK(is_current());
+    CHECK(max_difference(module(ids), 2 * before) <= 1e-5);
+    module->projection->weight.set_data(torch::randn({8, 2048}));  // by rows
+    CHECK(is_current());
+    module->projection->weight.data().fill_(0);
+    module->weights_changed();
+    CHECK(module(ids).abs().max().item<double>() < 1e-6);
+    module->reset_parameters();
+    CHECK(is_current());
+    CHECK(same_bits(to_tensor(kept.table()), before));
+  }
+}
+
+TEST_CASE("a module is moved to other types, copied, saved and loaded by torch") {
+  KroneckerEmbedding module = golden_module();
+  const Tensor ids = golden_id_tensor(), out = module(ids).detach();
+  const auto copy =
+      std::dynamic_pointer_cast<kronecker::torch_module::KroneckerEmbeddingImpl>(module->clone());
+  module->to(torch::kDouble);
+  CHECK(module(ids).scalar_type() == torch::kDouble);
+  module->to(torch::kFloat);
+  CHECK(same_bits(module(ids).detach(), out));
+  for (const torch::ScalarType type : {torch::kBFloat16, torch::kHalf}) {
+    module->to(type);
+    CHECK(module(ids).scalar_type() == type);
+    const Tensor rounded = module(ids).detach();
+    module->to(torch::kDouble);  // of the same numbers
+    const double unit_roundoff = type == torch::kHalf ? 0x1p-11 : 0x1p-9;
+    CHECK(max_difference(module(ids), rounded) <= 1.01 * unit_roundoff * out.abs().max().item<double>());
+  }
+  CHECK(same_bits(copy->forward(ids).detach(), out));
+  std::stringstream file;
+  torch::save(copy, file);
+  KroneckerEmbedding loaded(GoldenEncoder(), test_support::golden_vocabulary(), 8);
+  torch::load(loaded, file);
+  CHECK(same_bits(loaded(ids).detach(), out));
+  REQUIRE(loaded->named_parameters().size() == 1);
+  CHECK(loaded->named_parameters()[0].key() == "projection.weight");
+  CHECK(loaded->named_parameters()[0].value().sizes() == torch::IntArrayRef({8, 2048}));
+  CHECK(loaded->buffers().empty());
+}
+
+TEST_CASE("a new module has the reference's initial weights, by torch's seed") {
+  const auto make = [] {
+    torch::manual_seed(3);
+    return KroneckerEmbedding(KroneckerEncoder<256, 16>(), Vocabulary({"a"}), 64);
+  };
+  const Tensor weight = make()->projection->weight;
+  CHECK(torch::equal(weight, make()->projection->weight));
+  CHECK(weight.std().item<double>() * 64 == Approx(1).epsilon(0.01));  // 1 / sqrt(4096)
+  CHECK(std::abs(weight.mean().item<double>()) * 64 < 0.01);
+}
+
+TEST_CASE("the padding token is zero and learns nothing") {
+  const auto vocabulary = test_support::golden_vocabulary();
+  for (const std::int64_t padding : {2, -62}) {
+    KroneckerEmbedding module(GoldenEncoder(), vocabulary,
+                              torch::nn::EmbeddingOptions(64, 8).padding_idx(padding));
+    const Tensor ids = torch::tensor({2, 2}, torch::kLong);
+    CHECK(module(ids).abs().max().item<float>() == 0);
+    module(ids).sum().backward();
+    CHECK(module->projection->weight.grad().abs().max().item<float>() == 0);
+    CHECK(module(torch::tensor({3}, torch::kLong)).abs().max().item<float>() > 0);
+  }
+}
+
+TEST_CASE("what has no meaning without a table is refused by name") {
+  const auto vocabulary = test_support::golden_vocabulary();
+  const auto refusal = [&](const torch::nn::EmbeddingOptions& options) {
+    return message_of<std::invalid_argument>(
+        [&] { KroneckerEmbedding(GoldenEncoder(), vocabulary, options); });
+  };
+  using Options = torch::nn::EmbeddingOptions;
+  CHECK(refusal(Options(64, 8).max_norm(2)) == "max_norm 2 is not supported: tokens share their rows");
+  CHECK(refusal(Options(64, 8).scale_grad_by_freq(true)) ==
+        "scale_grad_by_freq is not supported: tokens share their rows");
+  CHECK(refusal(Options(64, 8).sparse(true)) ==
+        "sparse is not supported: the gradient of a projection is dense");
+  CHECK(refusal(Options(64, 8)._weight(torch::ones({64, 8}))) ==
+        "_weight is not supported: use set_projection");
+  CHECK(refusal(Options(63, 8)) == "num_embeddings 63 is not the vocabulary's size 64");
+  CHECK(refusal(Options(64, 0)) == "embedding_dim 0 is not positive");
+  CHECK(refusal(Options(64, 8).padding_idx(64)) == "padding_idx 64 is outside the vocabulary of 64 tokens");
+}
+
+TEST_CASE("bad input is refused with its value, limit and place") {
+  KroneckerEmbedding module = golden_module();
+  for (const torch::ScalarType type : {torch::kFloat, torch::kDouble}) {
+    module->to(type);
+    CHECK(message_of<std::out_of_range>([&] {
+            module(torch::tensor({0, 64}, torch::kLong));
+          }) == "token id 64 at index 1 is outside the vocabulary of 64 tokens");
+    CHECK(message_of<std::out_of_range>([&] { module(torch::tensor({std::int64_t{1} << 32})); }) ==
+          "token id 4294967296 at index 0 is outside the vocabulary of 64 tokens");
+    CHECK(message_of<std::invalid_argument>([&] { module(torch::zeros({2})); }) ==
+          "ids are of type Float; Int and Long are supported");
+    CHECK(message_of<std::invalid_argument>([&] {
+            module->logits(torch::zeros({2, 9}));
+          }) == "hidden states whose last dimension is 9 do not fit d_model 8");
+  }
+  CHECK(message_of<std::invalid_argument>([&] {
+          module->set_projection(LearnedProjection::normal(9, 2048, 1));
+        }) == "a projection of 9 x 2048 does not fit the module's 8 x 2048");
+
+  const auto slope = [&] {
+    return torch::autograd::grad({module(golden_id_tensor()).pow(2).sum()}, {module->projection->weight}, {},
+                                 true, /*create_graph=*/true)[0];
+  };
+  CHECK(slope().requires_grad());  // in double
+  module->to(torch::kFloat);
+  CHECK(message_of<std::invalid_argument>(slope) ==
+        "second derivatives of a float32 KroneckerEmbedding are not supported; of a double one they are");
+}
+
+TEST_CASE("the number of threads changes no bit, and threads may share a module") {
+  torch::manual_seed(4);
+  const Tensor ids = torch::randint(64, {30, 11}, torch::kLong), states = torch::randn({200, 8});
+  const auto run = [&](int threads) {
+    at::set_num_threads(threads);
+    KroneckerEmbedding module = golden_module();
+    const Tensor out = module(ids), logits = module->logits(states);
+    (out.pow(2).sum() + logits.pow(2).sum()).backward();
+    return torch::cat({out.reshape(-1), logits.reshape(-1), module->projection->weight.grad().reshape(-1)})
+        .detach();
+  };
+  const Tensor one = run(1);
+  CHECK(same_bits(run(2), one));
+  CHECK(same_bits(run(7), one));
+  at::set_num_threads(1);
+
+  KroneckerEmbedding module = golden_module();
+  std::vector<Tensor> results(4);
+  std::vector<std::thread> threads;
+  for (Tensor& result : results)
+    threads.emplace_back([&] {
+      const torch::NoGradGuard no_gradient;
+      result = module(ids);
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (const Tensor& result : results) CHECK(same_bits(result, results[0]));
+}
