@@ -7,6 +7,8 @@
 #include <fmt/core.h>
 
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -17,6 +19,14 @@
 #endif
 
 namespace examples {
+
+/// The content of a file; throws FileError if it cannot be read.
+inline std::string read_file(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (std::filesystem::is_directory(path) || !file)
+    throw kronecker::FileError(path.string() + ": cannot open the file");
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
 
 /// Does `work` on what the file at `path` holds; an error in it then names the file.
 template <class Work>

@@ -59,7 +59,7 @@ void create_folder(const std::filesystem::path& folder) {
 }
 
 std::string read_text(const std::string& name) {
-  if (name != "-") return embed_text::read_file(name);
+  if (name != "-") return examples::read_file(name);
   return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
 }
 
@@ -200,7 +200,7 @@ void print_published_pairs() {
 int run(const Options& options) {
   const std::string text = read_text(options.text);
   if (text.empty()) throw kronecker::FileError(name_of_text(options) + ": there is no text to embed");
-  const embed_text::Tokenizer tokenizer(options.tokenizer);
+  const examples::Tokenizer tokenizer(options.tokenizer);
   const kronecker::Vocabulary vocabulary = kronecker::load_sentencepiece(options.tokenizer);
   const Encoder encoder(256, options.pos_dim);
   const Embedding embedding = make_embedding(options, encoder, vocabulary);

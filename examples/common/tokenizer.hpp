@@ -2,6 +2,7 @@
 
 /// SentencePiece's tokenizer, for texts.
 
+#include "files.hpp"
 #include "progress.hpp"
 
 #include <kronecker/kronecker.hpp>
@@ -10,21 +11,11 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace embed_text {
-
-/// The content of a file; throws FileError if it cannot be read.
-inline std::string read_file(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (std::filesystem::is_directory(path) || !file)
-    throw kronecker::FileError(path.string() + ": cannot open the file");
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
+namespace examples {
 
 /// The front of a text that is tokenized at once, since SentencePiece takes 90 bytes of memory for each byte
 /// of what it is given. It ends at a line's end, or else before a space, where no token goes on.
@@ -69,4 +60,4 @@ class Tokenizer {
   sentencepiece::SentencePieceProcessor processor_;
 };
 
-}  // namespace embed_text
+}  // namespace examples

@@ -1,0 +1,95 @@
+#pragma once
+
+/// What defines a run: the model, its input layer, and how it is trained.
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace language_model {
+
+/// The input layers that are compared, and what their output heads are.
+inline const std::vector<std::string> arms = {
+    "table-tied",        // an embedding table that is the output head too
+    "table-untied",      // a table, and a head of its own
+    "kronecker-untied",  // a Kronecker embedding, and a head of its own: the paper's arm
+    "kronecker-tied",  // a Kronecker embedding, whose weights are the additive head too, with a learned gain
+};
+
+struct Settings {
+  std::string arm = "table-tied";
+  std::uint64_t seed = 1;  ///< Of the initial weights and of the order of the data.
+  // The model.
+  int layers = 5;
+  int heads = 4;
+  int d_model = 128;
+  int context = 128;  ///< Tokens in a sequence.
+  int pos_dim = 16;
+  // The training.
+  int steps = 800;
+  int batch = 16;        ///< Sequences in a step.
+  int micro_batch = 16;  ///< Of these, how many are in memory at a time.
+  double learning_rate = 3e-3;
+  double last_learning_rate = 3e-4;  ///< At the end of the cosine.
+  int warm_up = 40;                  ///< Steps in which the learning rate rises from 0.
+  double weight_decay = 0.1;         ///< Of matrices.
+  double largest_gradient = 1.0;     ///< Norm to which the gradient is clipped.
+  // The watching.
+  int evaluate_every = 40;        ///< Steps.
+  int evaluation_tokens = 16384;  ///< Of the validation text, each time.
+  int final_tokens = 131072;      ///< At the end.
+  int checkpoint_every = 100;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Settings, arm, seed, layers, heads, d_model, context, pos_dim, steps,
+                                   batch, micro_batch, learning_rate, last_learning_rate, warm_up,
+                                   weight_decay, largest_gradient, evaluate_every, evaluation_tokens,
+                                   final_tokens, checkpoint_every)
+
+/// A named configuration: "small" for one core of a CPU, "gpt2" for a CUDA device.
+inline Settings configuration(const std::string& name) {
+  Settings settings;
+  if (name == "small") return settings;
+  if (name != "gpt2")
+    throw std::invalid_argument(fmt::format("the configuration '{}' is neither small nor gpt2", name));
+  settings.layers = settings.heads = 12;
+  settings.d_model = 768;
+  settings.context = 1024;
+  settings.steps = 4800;
+  settings.batch = 512;
+  settings.micro_batch = 8;
+  settings.learning_rate = 6e-4;
+  settings.last_learning_rate = 6e-5;
+  settings.warm_up = 240;
+  settings.evaluate_every = 100;
+  settings.evaluation_tokens = 131072;
+  settings.final_tokens = 1 << 20;
+  return settings;
+}
+
+/// Refuses what cannot be trained.
+inline void check(const Settings& settings) {
+  const std::map<std::string, int> positive = {{"layers", settings.layers},
+                                               {"heads", settings.heads},
+                                               {"d_model", settings.d_model},
+                                               {"context", settings.context},
+                                               {"steps", settings.steps},
+                                               {"batch", settings.batch},
+                                               {"micro_batch", settings.micro_batch},
+                                               {"evaluate_every", settings.evaluate_every},
+                                               {"checkpoint_every", settings.checkpoint_every}};
+  for (const auto& [name, value] : positive)
+    if (value < 1) throw std::invalid_argument(fmt::format("{} {} is not positive", name, value));
+  if (settings.d_model % settings.heads != 0)
+    throw std::invalid_argument(
+        fmt::format("d_model {} is no multiple of the {} heads", settings.d_model, settings.heads));
+  if (settings.batch % settings.micro_batch != 0)
+    throw std::invalid_argument(fmt::format("a batch of {} is no multiple of the micro-batch of {}",
+                                            settings.batch, settings.micro_batch));
+}
+
+}  // namespace language_model
