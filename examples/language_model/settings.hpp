@@ -50,12 +50,21 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Settings, arm, seed, layers, heads, d_model, 
                                    weight_decay, largest_gradient, evaluate_every, evaluation_tokens,
                                    final_tokens, checkpoint_every)
 
-/// A named configuration: "small" for one core of a CPU, "gpt2" for a CUDA device.
+/// A named configuration: "small" for one core of a CPU, "gpt2" for a CUDA device, "tiny" for a test.
 inline Settings configuration(const std::string& name) {
   Settings settings;
   if (name == "small") return settings;
+  if (name == "tiny") {
+    settings.layers = settings.heads = 1;
+    settings.d_model = settings.context = 8;
+    settings.steps = 300;
+    settings.batch = settings.micro_batch = 2;
+    settings.evaluation_tokens = settings.final_tokens = 64;
+    settings.checkpoint_every = 5;
+    return settings;
+  }
   if (name != "gpt2")
-    throw std::invalid_argument(fmt::format("the configuration '{}' is neither small nor gpt2", name));
+    throw std::invalid_argument(fmt::format("the configuration '{}' is none of small, gpt2 and tiny", name));
   settings.layers = settings.heads = 12;
   settings.d_model = 768;
   settings.context = 1024;

@@ -62,16 +62,18 @@ class Training {
   /// Trains from where the checkpoint is, if there is one, to the end; returns the run's result.
   nlohmann::json run(const std::filesystem::path& checkpoint) {
     int step = 0;
+    double loss = 0;  // of the last step
     nlohmann::json curve = nlohmann::json::array();
     if (std::filesystem::exists(checkpoint)) {
       const nlohmann::json progress = load_checkpoint(checkpoint, run_, model_, *optimizer_);
       step = progress.at("step").get<int>();
       curve = progress.at("curve");
+      loss = curve.back().at("training_loss").get<double>();
       fmt::print(stderr, "{}: goes on after step {}\n", checkpoint.string(), step);
     }
     const int first_step = step;
+    LineOfProgress line;
     const auto begin = std::chrono::steady_clock::now();
-    double loss = 0;
     while (step < settings_.steps) {
       if (step % settings_.evaluate_every == 0) curve.push_back(point(step));
       loss = train_step(step);
@@ -82,7 +84,7 @@ class Training {
       if (step % settings_.checkpoint_every == 0 || step == settings_.steps)
         save_checkpoint(checkpoint, model_, *optimizer_, {{"run", run_}, {"step", step}, {"curve", curve}});
       const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
-      show(step, loss, passed.count() / (step - first_step));
+      show(step, loss, passed.count() / (step - first_step), line);
     }
     curve.push_back(point(step));
     curve.back()["training_loss"] = loss;
@@ -98,6 +100,14 @@ class Training {
 
  private:
   static constexpr int evaluation_batch = 16;
+
+  /// What is printed next begins a new line.
+  struct LineOfProgress {
+    bool is_open = false;
+    ~LineOfProgress() {
+      if (is_open) fmt::print(stderr, "\n");
+    }
+  };
 
   /// One step of the optimiser; returns the loss before it.
   double train_step(int step) {
@@ -147,13 +157,13 @@ class Training {
             {"output_norm", model_->tokens->embed(ids).norm(2, -1).mean().item<double>()}};
   }
 
-  void show(int step, double loss, double seconds_a_step) const {
+  void show(int step, double loss, double seconds_a_step, LineOfProgress& line) const {
     const double tokens_a_second = settings_.batch * settings_.context / seconds_a_step;
     const auto left = static_cast<long>((settings_.steps - step) * seconds_a_step);
+    line.is_open = true;
     fmt::print(stderr, "\r{} seed {}: step {} of {}, loss {:.3f}, {:.0f} tokens/s, {}:{:02} min left  ",
                settings_.arm, settings_.seed, step, settings_.steps, loss, tokens_a_second, left / 60,
                left % 60);
-    if (step == settings_.steps) fmt::print(stderr, "\n");
     std::fflush(stderr);
   }
 

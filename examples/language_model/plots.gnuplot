@@ -1,0 +1,22 @@
+# Draws the loss curves, readable on light and dark pages: gnuplot -e "data='FOLDER'" plots.gnuplot
+set datafile separator tab
+set datafile columnheaders
+set terminal svg size 860,440 noenhanced font "sans-serif,13"
+grey = "#808080"
+set border 3 linecolor rgb grey
+set tics nomirror textcolor rgb grey
+set xlabel "step" textcolor rgb grey
+set ylabel "validation loss, nats a token" textcolor rgb grey
+set key textcolor rgb grey top right
+set grid linecolor rgb grey linewidth 0.3
+array colour[4] = ["#4a9d5b", "#b0508f", "#808080", "#3b82c4"]
+set output data."/loss.svg"
+stats data."/curves.tsv" using 1 nooutput
+set multiplot layout 1,2
+plot for [arm=2:5] data."/curves.tsv" using 1:arm with lines linewidth 2 linecolor rgb colour[arm - 1] title columnhead(arm)
+set title "the second half" textcolor rgb grey
+unset key
+set xrange [STATS_max / 2:]
+set autoscale y
+plot for [arm=2:5] data."/curves.tsv" using 1:arm with lines linewidth 2 linecolor rgb colour[arm - 1]
+unset multiplot

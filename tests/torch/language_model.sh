@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# The language model example: killed ten times it ends as if it had not been, the same seed gives the same curve, and bad
+# input is refused in one line with nothing lost.
+#   language_model.sh FOLDER_OF_PROGRAMS DATA_FOLDER SCRATCH_FOLDER
+set -euo pipefail
+programs=$1 data=$2 scratch=$3
+rm -rf "$scratch"
+mkdir -p "$scratch"
+fail() { echo "FAILED: $*" >&2; exit 1; }
+
+"$programs/language_model_data" "$data/text.txt" --validation "$data/text.txt" --output "$scratch/data" >/dev/null
+train() { "$programs/language_model" train "$scratch/data" --config tiny --output "$@"; }
+
+# refused COMMAND... EXPECTED: exit code 2, and one line that contains EXPECTED.
+refused() {
+  local expected=${*: -1} code=0
+  "${@:1:$#-1}" >"$scratch/out" 2>"$scratch/err" || code=$?
+  [ "$code" = 2 ] || fail "exit code $code: ${*:1:$#-1}"
+  grep -v $'goes on after\\|\r' "$scratch/err" >"$scratch/lines" || true  # without progress
+  [ "$(wc -l <"$scratch/lines")" = 1 ] || fail "not one line: $(cat "$scratch/err")"
+  grep -qF -- "$expected" "$scratch/err" || fail "expected '$expected', found '$(cat "$scratch/err")'"
+}
+
+for arm in table-tied table-untied kronecker-untied kronecker-tied; do
+  train "$scratch/whole-$arm" --arm $arm >/dev/null 2>&1 || fail "$arm does not train"
+done
+train "$scratch/again" --arm kronecker-tied >/dev/null 2>&1
+cmp "$scratch/whole-kronecker-tied/result.json" "$scratch/again/result.json" || fail "the same seed, another curve"
+train "$scratch/again" --arm kronecker-tied 2>&1 | grep -q "this run is complete" || fail "a complete run is not noticed"
+
+kills=0
+while [ $kills -lt 10 ]; do
+  "$programs/language_model" train "$scratch/data" --config tiny --output "$scratch/killed" --arm kronecker-tied \
+    >/dev/null 2>>"$scratch/killed.log" &
+  run=$!
+  sleep "0.$((RANDOM % 5 + 3))"
+  kill -9 $run 2>/dev/null && kills=$((kills + 1))
+  wait $run 2>/dev/null || true
+  [ ! -e "$scratch/killed/result.json" ] || { rm "$scratch/killed/result.json" "$scratch/killed/checkpoint"; }
+done
+train "$scratch/killed" --arm kronecker-tied >/dev/null 2>>"$scratch/killed.log"
+grep -q "goes on after step" "$scratch/killed.log" || fail "no run went on from a checkpoint"
+cmp "$scratch/whole-kronecker-tied/result.json" "$scratch/killed/result.json" || fail "killed runs end otherwise"
+
+"$programs/language_model" report "$scratch"/whole-*/result.json --output "$scratch/report"
+for arm in table-tied table-untied kronecker-untied kronecker-tied; do
+  grep -q "| $arm | " "$scratch/report/results.md" || fail "$arm is not in the report"
+done
+
+# Bad input.
+: >"$scratch/empty.txt"
+printf 'good \xff bad' >"$scratch/latin.txt"
+refused "$programs/language_model_data" "$scratch/empty.txt" --validation "$data/text.txt" --output "$scratch/bad" "the text is empty"
+refused "$programs/language_model_data" "$scratch/latin.txt" --validation "$data/text.txt" --output "$scratch/bad" "not UTF-8 at byte 5"
+refused train "$scratch/bad" --seed 1 --tokenizer "$scratch/latin.txt" "latin.txt"
+refused train "$scratch/bad" --arm nothing "nothing"
+mkdir -p "$scratch/short"
+cp "$scratch/again/checkpoint" "$scratch/short/checkpoint"
+refused train "$scratch/short" --arm table-tied 'this is of a run with arm "kronecker-tied", not "table-tied"'
+cmp "$scratch/again/checkpoint" "$scratch/short/checkpoint" || fail "a refused checkpoint was changed"
+for size in 0 100 20000; do
+  head -c $size "$scratch/again/checkpoint" >"$scratch/short/checkpoint"
+  refused train "$scratch/short" --arm kronecker-tied "not a complete checkpoint"
+done
+# A disk that takes no more than 50 kB of a file: the old checkpoint stays.
+on_full_disk() { (trap '' XFSZ; ulimit -f 50; train "$scratch/short" --arm kronecker-tied); }
+rm "$scratch/short/checkpoint"
+refused on_full_disk "checkpoint"
+[ ! -e "$scratch/short/checkpoint" ] || fail "half a checkpoint was left"
+"$programs/language_model" train "$scratch/data" --config tiny --output "$scratch/short" --arm kronecker-tied >/dev/null 2>&1 &
+until [ -e "$scratch/short/checkpoint" ]; do sleep 0.02; done
+kill -9 $!
+wait $! 2>/dev/null || true
+cp "$scratch/short/checkpoint" "$scratch/before"
+refused on_full_disk "checkpoint"
+cmp "$scratch/before" "$scratch/short/checkpoint" || fail "a full disk changed the old checkpoint"
+echo "language_model: all as promised"
