@@ -96,17 +96,22 @@ class Embed : public torch::autograd::Function<Embed> {
     std::vector<TokenId> ids;
   };
 
-  /// `weight` is there for autograd; its numbers are the call's rows.
-  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& weight,
-                               c10::intrusive_ptr<Call> call) {
-    const CpuEmbedding& embedding = call->embedding;
-    const auto count = static_cast<std::int64_t>(call->ids.size());
-    torch::Tensor out = torch::empty({count, embedding.d_model()}, weight.options().requires_grad(false));
+  /// (N, d_model), without a trace in autograd's graph.
+  static torch::Tensor embeddings(const CpuEmbedding& embedding, std::span<const TokenId> ids) {
+    const auto count = static_cast<std::int64_t>(ids.size());
+    torch::Tensor out = torch::empty({count, embedding.d_model()});
     constexpr std::int64_t least_tokens = 64;
     at::parallel_for(0, count, least_tokens, [&](std::int64_t begin, std::int64_t end) {
-      embedding.forward(part(std::span<const TokenId>(call->ids), begin, end, 1),
+      embedding.forward(part(ids, begin, end, 1),
                         part(numbers_to_change(out), begin, end, embedding.d_model()));
     });
+    return out;
+  }
+
+  /// `weight` is there for autograd; its numbers are the call's rows.
+  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& /*weight*/,
+                               c10::intrusive_ptr<Call> call) {
+    torch::Tensor out = embeddings(call->embedding, call->ids);
     context->saved_data["call"] = torch::IValue::make_capsule(std::move(call));
     return out;
   }
@@ -203,7 +208,8 @@ class DeviceTokens {
 
 /// The ids of an integer tensor, flattened. Those out of range are refused with their place.
 inline std::vector<TokenId> to_ids(const torch::Tensor& ids, TokenId vocab_size) {
-  const torch::Tensor flat = ids.to(torch::kCPU, torch::kLong).contiguous();
+  const bool is_plain = ids.is_cpu() && ids.scalar_type() == torch::kLong && ids.is_contiguous();
+  const torch::Tensor flat = is_plain ? ids : ids.to(torch::kCPU, torch::kLong).contiguous();
   const std::int64_t* values = flat.data_ptr<std::int64_t>();
   std::vector<TokenId> found(static_cast<std::size_t>(flat.numel()));
   for (std::size_t i = 0; i < found.size(); ++i) {
@@ -421,6 +427,7 @@ class KroneckerEmbeddingImpl : public torch::nn::Cloneable<KroneckerEmbeddingImp
   bool uses_kernels() const { return weight().is_cpu() && weight().scalar_type() == torch::kFloat; }
 
   torch::Tensor shaped(const torch::Tensor& embeddings, const torch::Tensor& ids) const {
+    if (ids.dim() == 1) return embeddings;
     std::vector<std::int64_t> shape = ids.sizes().vec();
     shape.push_back(options.embedding_dim());
     return embeddings.reshape(shape);
@@ -435,9 +442,11 @@ class KroneckerEmbeddingImpl : public torch::nn::Cloneable<KroneckerEmbeddingImp
   torch::Tensor embed_with_operations(const detail::DeviceTokens& tokens, const torch::Tensor& ids) const {
     return tokens.sums(rows_to_sum(), ids).to(weight().dtype());
   }
-  torch::Tensor embed_with_kernels(detail::CpuEmbedding embedding, std::vector<TokenId> ids) const {
-    return detail::Embed::apply(
-        weight(), c10::make_intrusive<detail::Embed::Call>(std::move(embedding), std::move(ids)));
+  torch::Tensor embed_with_kernels(const detail::CpuEmbedding& embedding, std::vector<TokenId> ids) const {
+    if (!torch::GradMode::is_enabled() || !weight().requires_grad())
+      return detail::Embed::embeddings(embedding, ids);
+    return detail::Embed::apply(weight(),
+                                c10::make_intrusive<detail::Embed::Call>(embedding, std::move(ids)));
   }
 
   // The ids become a vocabulary of their own, with a token for each position.
