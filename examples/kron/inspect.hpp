@@ -38,7 +38,7 @@ class Inspect {
     const kronecker::SafetensorsFile file(path_);
     if (!file.metadata().contains("format_version") || !file.find("projection.rows"))
       return inspect_checkpoint({path_});
-    return with_embedding(path_, [&](const auto& embedding) { return inspect_model(embedding); });
+    return kronecker::load_any(path_, [&](const auto& embedding) { return inspect_model(embedding); });
   }
 
  private:

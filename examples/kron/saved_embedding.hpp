@@ -27,19 +27,6 @@ constexpr std::string_view row_type(const kronecker::KroneckerEmbedding<Encoder,
   }
 }
 
-/// Opens the saved embedding at `path` and calls `visit(embedding)`, whatever type its rows have.
-template <class Visit>
-auto with_embedding(const std::string& path, Visit&& visit) {
-  using AnyEncoder = kronecker::KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>;
-  const kronecker::SafetensorsFile file(path);
-  const kronecker::TensorInfo* rows = file.find("projection.rows");
-  const std::string type = rows != nullptr ? rows->type : "F32";  // if it is missing, `load` says so
-  if (type == "BF16") return visit(kronecker::load<AnyEncoder, Eigen::bfloat16>(path));
-  if (type == "F16") return visit(kronecker::load<AnyEncoder, Eigen::half>(path));
-  if (type == "I8") return visit(kronecker::load<AnyEncoder, std::int8_t>(path));
-  return visit(kronecker::load<AnyEncoder, float>(path));
-}
-
 /// The type in which the rows of an embedding are saved, as an option.
 struct RowsOption {
   std::string type = "F32";

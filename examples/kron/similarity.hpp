@@ -48,7 +48,7 @@ class NearestTokens {
     if (model_.empty())
       report_codes(*vocabulary);
     else
-      with_embedding(model_, [&](const auto& embedding) { report_embeddings(embedding, vocabulary); });
+      kronecker::load_any(model_, [&](const auto& embedding) { report_embeddings(embedding, vocabulary); });
     return 0;
   }
 

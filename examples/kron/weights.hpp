@@ -208,7 +208,7 @@ class Embed {
   int run() const {
     if (ids_.empty() && strings_.empty())
       throw std::invalid_argument("nothing to embed: give --ids or --string");
-    const auto vectors = with_embedding(model_, [&](const auto& embedding) { return vectors_of(embedding); });
+    const auto vectors = kronecker::load_any(model_, [&](const auto& embedding) { return vectors_of(embedding); });
     const std::array shape{static_cast<std::size_t>(vectors.rows()),
                            static_cast<std::size_t>(vectors.cols())};
     kronecker::write_npy<float>(output_, {vectors.data(), static_cast<std::size_t>(vectors.size())}, shape);
@@ -248,7 +248,7 @@ class Export {
   const CLI::App* command() const { return command_; }
 
   int run() const {
-    with_embedding(model_, [&](const auto& embedding) {
+    kronecker::load_any(model_, [&](const auto& embedding) {
       if (type_ == "F32") kronecker::export_table<float>(output_, embedding, name_);
       if (type_ == "F16") kronecker::export_table<Eigen::half>(output_, embedding, name_);
       if (type_ == "BF16") kronecker::export_table<Eigen::bfloat16>(output_, embedding, name_);

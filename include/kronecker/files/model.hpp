@@ -215,4 +215,18 @@ KroneckerEmbedding<Encoder, Scalar> load(const std::filesystem::path& path) {
                              column_scales));
 }
 
+/// Opens a model file of any sizes and row type, and returns what `visit(embedding)` does. Throws FileError
+/// as `load`.
+template <class Visit>
+auto load_any(const std::filesystem::path& path, Visit&& visit) {
+  using Encoder = KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>;
+  const SafetensorsFile file(path);
+  const TensorInfo* rows = file.find("projection.rows");
+  const std::string type = rows != nullptr ? rows->type : "F32";  // if it is missing, `load` says so
+  if (type == "BF16") return visit(load<Encoder, Eigen::bfloat16>(path));
+  if (type == "F16") return visit(load<Encoder, Eigen::half>(path));
+  if (type == "I8") return visit(load<Encoder, std::int8_t>(path));
+  return visit(load<Encoder, float>(path));
+}
+
 }  // namespace kronecker

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# The C library exports its functions and nothing else; the examples in C and in Python have the numbers of the tool.
+#   from_c_and_python.sh LIBRARY C_EXAMPLE KRON EXAMPLES_FOLDER SCRATCH_FOLDER
+set -euo pipefail
+library=$1 c_example=$2 kron=$3 examples=$4 scratch=$5
+mkdir -p "$scratch"
+cd "$scratch"
+
+exported=$(nm -D --defined-only "$library" | awk '{print $3}' | grep -v '^_ITM\|^__' | sort | tr '\n' ' ')
+expected="kronecker_close kronecker_d_model kronecker_embed_ids kronecker_embed_strings kronecker_error_message "
+expected+="kronecker_logits kronecker_open kronecker_version kronecker_vocab_size "
+[ "$exported" = "$expected" ] || { echo "exported: $exported" >&2; exit 1; }
+
+head -c $((4096 * 6 * 4)) /dev/zero | tr '\0' '\2' >rows.bin
+printf '{"w":{"dtype":"F32","shape":[6,4096],"data_offsets":[0,%d]}}' $((4096 * 6 * 4)) >header.json
+size=$(wc -c <header.json)
+{ printf "\\x$(printf %02x "$size")\\0\\0\\0\\0\\0\\0\\0"; cat header.json rows.bin; } >model.safetensors
+"$kron" import model.safetensors --name w --vocabulary "$examples/data/english_8k.model" --no-z-normalize \
+  --output e.kron >/dev/null
+"$c_example" e.kron " fox" " unfoxlike" >c.txt
+[ "$(wc -l <c.txt)" = 2 ] || { cat c.txt >&2; exit 1; }
+if "$c_example" absent.kron " fox" 2>error.txt; then exit 1; fi
+grep -q "^embed: absent.kron: " error.txt
+
+for python in python3 /usr/bin/python3; do
+  "$python" -c "import numpy" 2>/dev/null || continue
+  "$kron" embed e.kron --string " unfoxlike" --output tool.npy >/dev/null
+  PYTHONPATH=$examples/python "$python" - "$library" <<'PYTHON'
+import sys
+import numpy as np
+from kronecker_embedding import KroneckerEmbedding
+embedding = KroneckerEmbedding("e.kron", sys.argv[1])
+assert (embedding.vocab_size, embedding.d_model, embedding.version) == (8000, 6, "0.1.0")
+ours, tool = embedding.embed_strings([" unfoxlike"]), np.load("tool.npy")
+assert np.array_equal(ours.view(np.uint32), tool.view(np.uint32))
+table = embedding.embed_ids(np.arange(8000).reshape(80, 100)).reshape(8000, 6)
+hidden = np.random.default_rng(1).standard_normal((3, 6), np.float32)
+expected = hidden @ table.T
+assert np.abs(embedding.logits(hidden) - expected).max() <= 1e-5 * np.abs(expected).max()
+try:
+    embedding.embed_ids([8000])
+    raise SystemExit("a bad id was taken")
+except ValueError as error:
+    assert str(error) == "token id 8000 at index 0 is outside the vocabulary of 8000 tokens", error
+PYTHON
+  echo "C and Python agree with the tool"
+  exit 0
+done
+echo "skipped: no Python with NumPy"
