@@ -3,13 +3,20 @@
 #include "progress.hpp"
 #include "report.hpp"
 #include "saved_embedding.hpp"
+#include "shown.hpp"
 
 #include <kronecker/analysis/fit.hpp>
 #include <kronecker/vocabularies/load.hpp>
 
+#ifdef KRON_HAS_ONNX
+#include <kronecker/integrations/onnx.hpp>
+#endif
+
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <limits>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -208,7 +215,8 @@ class Embed {
   int run() const {
     if (ids_.empty() && strings_.empty())
       throw std::invalid_argument("nothing to embed: give --ids or --string");
-    const auto vectors = kronecker::load_any(model_, [&](const auto& embedding) { return vectors_of(embedding); });
+    const auto vectors =
+        kronecker::load_any(model_, [&](const auto& embedding) { return vectors_of(embedding); });
     const std::array shape{static_cast<std::size_t>(vectors.rows()),
                            static_cast<std::size_t>(vectors.cols())};
     kronecker::write_npy<float>(output_, {vectors.data(), static_cast<std::size_t>(vectors.size())}, shape);
@@ -232,22 +240,26 @@ class Embed {
   std::vector<std::string> strings_;
 };
 
-/// kron export: the ordinary table, for engines that want one.
+/// kron export: the ordinary table, for engines that want one, or an ONNX model without a table.
 class Export {
  public:
   explicit Export(CLI::App& tool)
-      : command_(tool.add_subcommand("export", "Write the ordinary table of a saved embedding")) {
+      : command_(tool.add_subcommand(
+            "export", "Write the ordinary table of a saved embedding, or an ONNX model of it")) {
     command_->add_option("MODEL", model_, "Saved embedding")->type_name("FILE")->required();
     command_->add_option("--name", name_, "Name of the tensor")->type_name("NAME")->capture_default_str();
     command_->add_option("--type", type_, "F32, F16 or BF16")
         ->type_name("TYPE")
         ->check(CLI::IsMember({"F32", "F16", "BF16"}))
         ->capture_default_str();
-    add_output(*command_, output_, "safetensors file to write");
+    command_->add_flag("--onnx", as_onnx_,
+                       "Write an ONNX model, from ids to embeddings, with the rows as they are");
+    add_output(*command_, output_, "safetensors file to write, or ONNX model");
   }
   const CLI::App* command() const { return command_; }
 
   int run() const {
+    if (as_onnx_) return write_onnx();
     kronecker::load_any(model_, [&](const auto& embedding) {
       if (type_ == "F32") kronecker::export_table<float>(output_, embedding, name_);
       if (type_ == "F16") kronecker::export_table<Eigen::half>(output_, embedding, name_);
@@ -259,10 +271,25 @@ class Export {
   }
 
  private:
+  int write_onnx() const {
+#ifdef KRON_HAS_ONNX
+    kronecker::load_any(model_, [&](const auto& embedding) {
+      kronecker::export_onnx(output_, embedding);
+      fmt::print("wrote {}: an ONNX model of {} tokens and d_model {}, rows of {}, {}B\n", output_,
+                 embedding.vocab_size(), embedding.d_model(), row_type(embedding),
+                 examples::short_number(static_cast<double>(std::filesystem::file_size(output_))));
+    });
+    return 0;
+#else
+    throw std::runtime_error("this kron was built without the ONNX library (libonnx-dev)");
+#endif
+  }
+
   CLI::App* command_;
   std::string model_, output_;
   std::string name_ = "model.embed_tokens.weight";
   std::string type_ = "F32";
+  bool as_onnx_ = false;
 };
 
 }  // namespace kron
