@@ -1,227 +1,30 @@
 #pragma once
 
 /// The embedding as a LibTorch module: a drop-in for torch::nn::Embedding. Needs LibTorch, 1.13 or newer.
-///
-/// On float32 CPU tensors it works with this library's kernels, forward and backward; in other types and on
-/// other devices with torch's own operations. It uses the threads that torch does, where the including
-/// program is compiled with OpenMP, and results do not depend on their number.
 
 #include <kronecker/embedding.hpp>
 #include <kronecker/encoder.hpp>
 #include <kronecker/error.hpp>
-#include <kronecker/head.hpp>
+#include <kronecker/integrations/torch_functions.hpp>
 #include <kronecker/projection.hpp>
-#include <kronecker/rows.hpp>
-#include <kronecker/shared_array.hpp>
 #include <kronecker/token_bytes.hpp>
-#include <kronecker/training/gradient.hpp>
 #include <kronecker/types.hpp>
 #include <kronecker/vocabulary.hpp>
 
 #include <torch/torch.h>
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <memory>
-#include <mutex>
-#include <numeric>
 #include <optional>
 #include <ostream>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 namespace kronecker::torch_module {
-
-/// Encoders of all sizes.
-using Encoder = KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>;
-
-namespace detail {
-
-using CpuEmbedding = kronecker::KroneckerEmbedding<Encoder, float>;
-using CpuHead = KroneckerHead<Encoder, float>;
-
-inline std::span<const float> numbers(const torch::Tensor& tensor) {
-  return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
-}
-inline std::span<float> numbers_to_change(const torch::Tensor& tensor) {
-  return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
-}
-
-/// Part `begin` to `end` of values that come `width` at a time.
-template <class T>
-std::span<T> part(std::span<T> values, std::int64_t begin, std::int64_t end, std::int64_t width) {
-  return values.subspan(static_cast<std::size_t>(begin * width),
-                        static_cast<std::size_t>((end - begin) * width));
-}
-
-/// The gradient of W as torch wants it, (d_model, D), in the memory of `sums`.
-inline torch::Tensor weight_gradient(std::shared_ptr<ProjectionGradient> sums) {
-  if (sums->is_centred()) kronecker::detail::centre(sums->rows(), sums->d_model());
-  float* values = sums->rows().data();
-  const std::int64_t rows = sums->code_dim(), columns = sums->d_model();
-  return torch::from_blob(values, {rows, columns}, [sums = std::move(sums)](void*) {}).t();
-}
-
-/// Calls `accumulate(gradient, columns)` for ranges of columns on several threads.
-template <class Accumulate>
-torch::Tensor gradient_by_columns(const CpuEmbedding& embedding, Accumulate accumulate) {
-  constexpr std::int64_t least_columns = 16;  // a cache line
-  const auto sums = std::make_shared<ProjectionGradient>(gradient(embedding));
-  at::parallel_for(0, embedding.d_model(), least_columns, [&](std::int64_t begin, std::int64_t end) {
-    accumulate(*sums, ColumnRange{static_cast<int>(begin), static_cast<int>(end)});
-  });
-  return weight_gradient(sums);
-}
-
-/// Results of our kernels cannot be differentiated again.
-inline void check_first_derivative(const torch::Tensor& gradient) {
-  if (torch::GradMode::is_enabled() && gradient.requires_grad())
-    kronecker::detail::fail<std::invalid_argument>(
-        "second derivatives of a float32 KroneckerEmbedding are not supported; of a double one they are");
-}
-
-/// Embeddings by our kernels.
-class Embed : public torch::autograd::Function<Embed> {
- public:
-  struct Call : torch::CustomClassHolder {
-    Call(CpuEmbedding embedding_, std::vector<TokenId> ids_)
-        : embedding(std::move(embedding_)), ids(std::move(ids_)) {}
-    CpuEmbedding embedding;
-    std::vector<TokenId> ids;
-  };
-
-  /// (N, d_model), without a trace in autograd's graph.
-  static torch::Tensor embeddings(const CpuEmbedding& embedding, std::span<const TokenId> ids) {
-    const auto count = static_cast<std::int64_t>(ids.size());
-    torch::Tensor out = torch::empty({count, embedding.d_model()});
-    constexpr std::int64_t least_tokens = 64;
-    at::parallel_for(0, count, least_tokens, [&](std::int64_t begin, std::int64_t end) {
-      embedding.forward(part(ids, begin, end, 1),
-                        part(numbers_to_change(out), begin, end, embedding.d_model()));
-    });
-    return out;
-  }
-
-  /// `weight` is there for autograd; its numbers are the call's rows.
-  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& /*weight*/,
-                               c10::intrusive_ptr<Call> call) {
-    torch::Tensor out = embeddings(call->embedding, call->ids);
-    context->saved_data["call"] = torch::IValue::make_capsule(std::move(call));
-    return out;
-  }
-
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 const torch::autograd::variable_list& gradients) {
-    check_first_derivative(gradients[0]);
-    const auto call = c10::static_intrusive_pointer_cast<Call>(context->saved_data["call"].toCapsule());
-    const torch::Tensor grad_out = gradients[0].contiguous();
-    return {gradient_by_columns(call->embedding,
-                                [&](ProjectionGradient& gradient, ColumnRange columns) {
-                                  accumulate_gradient(call->embedding, call->ids, numbers(grad_out), gradient,
-                                                      columns);
-                                }),
-            {}};
-  }
-};
-
-/// Logits by our kernels.
-class Logits : public torch::autograd::Function<Logits> {
- public:
-  struct Call : torch::CustomClassHolder {
-    explicit Call(CpuHead head_) : head(std::move(head_)) {}
-    CpuHead head;
-  };
-
-  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& weight,
-                               const torch::Tensor& hidden, c10::intrusive_ptr<Call> call) {
-    const CpuHead& head = call->head;
-    const std::int64_t count = hidden.size(0);
-    torch::Tensor out = torch::empty({count, head.vocab_size()}, hidden.options().requires_grad(false));
-    constexpr std::int64_t block = 64;  // as many as the head takes at a time, whatever the threads are
-    at::parallel_for(0, (count + block - 1) / block, 1, [&](std::int64_t begin, std::int64_t end) {
-      const std::int64_t first = begin * block, last = std::min(end * block, count);
-      head.logits(part(numbers(hidden), first, last, head.d_model()),
-                  part(numbers_to_change(out), first, last, head.vocab_size()));
-    });
-    // Keeping the weight makes torch notice if it is changed before the backward pass.
-    context->save_for_backward({weight, hidden});
-    context->saved_data["call"] = torch::IValue::make_capsule(std::move(call));
-    return out;
-  }
-
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 const torch::autograd::variable_list& gradients) {
-    check_first_derivative(gradients[0]);
-    const auto call = c10::static_intrusive_pointer_cast<Call>(context->saved_data["call"].toCapsule());
-    const torch::Tensor hidden = context->get_saved_variables()[1], grad_logits = gradients[0].contiguous();
-    torch::Tensor grad_hidden = torch::zeros_like(hidden);
-    torch::Tensor grad_weight =
-        gradient_by_columns(call->head.embedding(), [&](ProjectionGradient& gradient, ColumnRange columns) {
-          accumulate_gradient(call->head, numbers(hidden), numbers(grad_logits), gradient,
-                              numbers_to_change(grad_hidden), columns);
-        });
-    return {std::move(grad_weight), std::move(grad_hidden), {}};
-  }
-};
-
-/// What a device needs to know of the tokens, for torch's operations.
-class DeviceTokens {
- public:
-  DeviceTokens(const Encoder& encoder, const TokenBytes& tokens, const torch::TensorOptions& like) {
-    const std::int64_t count = tokens.size(), pos_dim = encoder.pos_dim();
-    const auto bytes =
-        torch::from_blob(const_cast<std::uint8_t*>(tokens.bytes().data()), {count, pos_dim}, torch::kUInt8);
-    const auto lengths =
-        torch::from_blob(const_cast<std::uint8_t*>(tokens.lengths().data()), {count}, torch::kUInt8);
-    std::vector<float> scales;
-    for (int length = 0; length <= encoder.pos_dim(); ++length) scales.push_back(encoder.scale(length));
-    lengths_ = lengths.to(torch::kLong).to(like.device());
-    cells_ = (bytes.to(torch::kLong) * pos_dim + torch::arange(pos_dim)).to(like.device());
-    scales_ = torch::tensor(scales).to(like.device(), c10::typeMetaToScalarType(like.dtype()));
-    is_centred_ = encoder.options().z_normalize;
-  }
-
-  /// a_L * sum_p (rows[cell_p] - mean row), for some tokens; `rows` is (D, columns). Differentiable.
-  torch::Tensor sums(const torch::Tensor& rows, const torch::Tensor& ids) const {
-    const torch::Tensor cells = cells_.index_select(0, ids), lengths = lengths_.index_select(0, ids);
-    const std::int64_t longest = ids.numel() == 0 ? 0 : lengths.max().item<std::int64_t>();
-    torch::Tensor sum = torch::zeros({ids.numel(), rows.size(1)}, rows.options());
-    for (std::int64_t p = 0; p < longest; ++p)
-      sum =
-          sum + rows.index_select(0, cells.select(1, p)) * (lengths > p).to(rows.scalar_type()).unsqueeze(1);
-    if (is_centred_) sum = sum - lengths.to(rows.scalar_type()).unsqueeze(1) * rows.mean(0);
-    return sum * scales_.index_select(0, lengths).unsqueeze(1);
-  }
-
-  std::int64_t size() const { return lengths_.size(0); }
-
- private:
-  torch::Tensor cells_, lengths_, scales_;
-  bool is_centred_ = true;
-};
-
-/// The ids of an integer tensor, flattened. Those out of range are refused with their place.
-inline std::vector<TokenId> to_ids(const torch::Tensor& ids, TokenId vocab_size) {
-  const bool is_plain = ids.is_cpu() && ids.scalar_type() == torch::kLong && ids.is_contiguous();
-  const torch::Tensor flat = is_plain ? ids : ids.to(torch::kCPU, torch::kLong).contiguous();
-  const std::int64_t* values = flat.data_ptr<std::int64_t>();
-  std::vector<TokenId> found(static_cast<std::size_t>(flat.numel()));
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    if (values[i] < 0 || values[i] >= vocab_size)
-      kronecker::detail::fail<std::out_of_range>("token id ", values[i], " at index ", i,
-                                                 " is outside the vocabulary of ", vocab_size, " tokens");
-    found[i] = static_cast<TokenId>(values[i]);
-  }
-  return found;
-}
-
-}  // namespace detail
 
 /// A Kronecker embedding as a torch module. Its one parameter is "projection.weight", W of (d_model, D), as
 /// in the PyTorch reference, so weights of either go into the other (kronecker::import_projection and
@@ -239,8 +42,8 @@ class KroneckerEmbeddingImpl : public torch::nn::Cloneable<KroneckerEmbeddingImp
   KroneckerEmbeddingImpl(const KroneckerEncoder<CharDim, PosDim>& encoder, const Vocabulary& vocabulary,
                          const torch::nn::EmbeddingOptions& torch_options)
       : options(torch_options),
-        encoder_(encoder.char_dim(), encoder.pos_dim(), encoder.options()),
-        token_bytes_(without_padding(vocabulary, checked_padding(options, vocabulary)), encoder_) {
+        function_({encoder.char_dim(), encoder.pos_dim(), encoder.options()},
+                  TokenBytes(without_padding(vocabulary, checked_padding(options, vocabulary)), encoder)) {
     reset();
   }
 
@@ -251,26 +54,24 @@ class KroneckerEmbeddingImpl : public torch::nn::Cloneable<KroneckerEmbeddingImp
       : KroneckerEmbeddingImpl(encoder, vocabulary, torch::nn::EmbeddingOptions(vocabulary.size(), d_model)) {
   }
 
-  /// Makes the parameter anew.
+  /// Makes the parameter anew. A copy of a module is reset, and then has functions of its own.
   void reset() override {
-    cache_ = std::make_shared<Cache>();
-    projection = register_module(
-        "projection",
-        torch::nn::Linear(
-            torch::nn::LinearOptions(encoder_.code_dim(), options.embedding_dim()).bias(false)));
-    projection->weight.set_data(torch::empty({encoder_.code_dim(), options.embedding_dim()}).t());
+    function_ = EmbeddingFunction(encoder(), function_.token_bytes());
+    const auto shape = torch::nn::LinearOptions(encoder().code_dim(), options.embedding_dim()).bias(false);
+    projection = register_module("projection", torch::nn::Linear(shape));
+    projection->weight.set_data(torch::empty({encoder().code_dim(), options.embedding_dim()}).t());
     reset_parameters();
   }
 
   /// Fills the weight with normal numbers of deviation 1 / sqrt(D), the reference's default.
   void reset_parameters() {
-    torch::nn::init::normal_(projection->weight, 0, 1 / std::sqrt(static_cast<double>(encoder_.code_dim())));
+    torch::nn::init::normal_(projection->weight, 0, 1 / std::sqrt(static_cast<double>(encoder().code_dim())));
   }
 
   void pretty_print(std::ostream& stream) const override {
-    stream << "kronecker::torch_module::KroneckerEmbedding(num_embeddings=" << token_bytes_.size()
-           << ", embedding_dim=" << options.embedding_dim() << ", char_dim=" << encoder_.char_dim()
-           << ", pos_dim=" << encoder_.pos_dim() << ")";
+    stream << "kronecker::torch_module::KroneckerEmbedding(num_embeddings=" << vocab_size()
+           << ", embedding_dim=" << options.embedding_dim() << ", char_dim=" << encoder().char_dim()
+           << ", pos_dim=" << encoder().pos_dim() << ")";
   }
 
   /// Bytes to put in the place of tokens, by position among all ids, counted row after row.
@@ -282,51 +83,28 @@ class KroneckerEmbeddingImpl : public torch::nn::Cloneable<KroneckerEmbeddingImp
   /// a position past the end, std::invalid_argument if ids are of another type or a byte of an override is
   /// outside the alphabet.
   torch::Tensor forward(const torch::Tensor& ids, const Overrides& overrides = {}) {
-    check_integers(ids);
-    if (!overrides.empty()) return forward_overridden(ids, overrides);
-    if (uses_kernels())
-      return shaped(embed_with_kernels(snapshot()->embedding, detail::to_ids(ids, vocab_size())), ids);
-    const torch::Tensor flat = (ids.is_cpu() ? checked(ids) : ids).reshape(-1);
-    return shaped(embed_with_operations(*tokens_on_device(), flat.to(weight().device(), torch::kLong)), ids);
+    return function_.embed(projection->weight, ids, overrides);
   }
 
   /// The logits of all tokens for hidden states, (..., d_model) -> (..., V), by the same weights: the tied
   /// output head (KroneckerHead). For a learned gain, multiply the hidden states by it. Throws
   /// std::invalid_argument if the last dimension is not d_model, or, of float32 on the CPU, a state is not
   /// finite.
-  torch::Tensor logits(const torch::Tensor& hidden) {
-    if (hidden.dim() == 0 || hidden.size(-1) != options.embedding_dim())
-      kronecker::detail::fail<std::invalid_argument>("hidden states whose last dimension is ",
-                                                     hidden.dim() == 0 ? 0 : hidden.size(-1),
-                                                     " do not fit d_model ", options.embedding_dim());
-    std::vector<std::int64_t> shape = hidden.sizes().vec();
-    shape.back() = token_bytes_.size();
-    const torch::Tensor states = hidden.reshape({-1, options.embedding_dim()});
-    if (uses_kernels() && states.scalar_type() == torch::kFloat && states.is_cpu()) {
-      auto call = c10::make_intrusive<detail::Logits::Call>(snapshot()->head());
-      return detail::Logits::apply(weight(), states.contiguous(), std::move(call)).reshape(shape);
-    }
-    const std::shared_ptr<const detail::DeviceTokens> tokens = tokens_on_device();
-    const torch::Tensor products = rows_to_sum().matmul(states.t().to(sum_options().dtype()));  // (D, N)
-    const torch::Tensor all = torch::arange(tokens->size(), weight().device());
-    return tokens->sums(products, all).t().to(states.dtype()).reshape(shape);
-  }
+  torch::Tensor logits(const torch::Tensor& hidden) { return function_.logits(projection->weight, hidden); }
 
   /// This library's own embedding of the weights as they are now, for kronecker::save, top tokens, export and
   /// everything else; it does not change with them. Weights of another type are rounded to float32.
   kronecker::KroneckerEmbedding<Encoder, float> embedding() const {
-    if (encoder_.options().z_normalize) return snapshot()->embedding;  // which has rows of its own
-    return detail::CpuEmbedding::from_parts(encoder_, token_bytes_,
-                                            ProjectionRows<float>::round(learned_projection()));
+    return function_.embedding(projection->weight);
   }
 
   /// Puts other weights there, as `import_projection` reads them. Throws std::invalid_argument if a size does
   /// not fit; nothing is changed then.
   void set_projection(const LearnedProjection& learned) {
-    if (learned.d_model() != options.embedding_dim() || learned.code_dim() != encoder_.code_dim())
+    if (learned.d_model() != options.embedding_dim() || learned.code_dim() != encoder().code_dim())
       kronecker::detail::fail<std::invalid_argument>("a projection of ", learned.d_model(), " x ",
                                                      learned.code_dim(), " does not fit the module's ",
-                                                     options.embedding_dim(), " x ", encoder_.code_dim());
+                                                     options.embedding_dim(), " x ", encoder().code_dim());
     const torch::NoGradGuard no_gradient;
     projection->weight.copy_(
         torch::from_blob(const_cast<float*>(learned.rows().data()), {learned.code_dim(), learned.d_model()})
@@ -334,21 +112,15 @@ class KroneckerEmbeddingImpl : public torch::nn::Cloneable<KroneckerEmbeddingImp
   }
 
   /// A copy of the weights as they are, in float32.
-  LearnedProjection learned_projection() const {
-    return LearnedProjection::make(static_cast<int>(options.embedding_dim()), encoder_.code_dim(),
-                                   [this](std::span<float> copy) {
-                                     const torch::Tensor rows = rows_on_cpu();
-                                     std::copy_n(rows.data_ptr<float>(), copy.size(), copy.begin());
-                                   });
-  }
+  LearnedProjection learned_projection() const { return function_.learned_projection(projection->weight); }
 
   /// To be called after the weights were changed behind autograd's back: through `.data()`, or by a
   /// collective operation that writes into them. Optimisers, in-place operations and loading need no such
   /// call.
-  void weights_changed() { cache_ = std::make_shared<Cache>(); }
+  void weights_changed() { function_.weights_changed(); }
 
-  const Encoder& encoder() const noexcept { return encoder_; }         ///< Decides the codes.
-  TokenId vocab_size() const noexcept { return token_bytes_.size(); }  ///< Number of tokens, V.
+  const Encoder& encoder() const noexcept { return function_.encoder(); }  ///< Decides the codes.
+  TokenId vocab_size() const noexcept { return function_.vocab_size(); }   ///< Number of tokens, V.
 
   torch::nn::EmbeddingOptions options;    ///< As they were given.
   torch::nn::Linear projection{nullptr};  ///< Holds the weight.
@@ -357,26 +129,6 @@ class KroneckerEmbeddingImpl : public torch::nn::Cloneable<KroneckerEmbeddingImp
   FORWARD_HAS_DEFAULT_ARGS({1, torch::nn::AnyValue(Overrides())})
 
  private:
-  // Everything that follows from the weights, made once for every change of them.
-  struct Snapshot {
-    explicit Snapshot(detail::CpuEmbedding made) : embedding(std::move(made)) {}
-    detail::CpuHead head() {
-      std::call_once(head_is_made, [&] { made_head.emplace(embedding); });
-      return *made_head;
-    }
-    detail::CpuEmbedding embedding;
-    std::once_flag head_is_made;
-    std::optional<detail::CpuHead> made_head;
-  };
-  struct Cache {
-    std::mutex mutex;
-    std::shared_ptr<Snapshot> snapshot;
-    std::optional<c10::weak_intrusive_ptr<c10::StorageImpl>> storage;  // weak: its address is not used again
-    std::int64_t version = 0;
-    std::shared_ptr<const detail::DeviceTokens> tokens;
-    torch::TensorOptions tokens_options;
-  };
-
   static std::optional<std::int64_t> checked_padding(const torch::nn::EmbeddingOptions& options,
                                                      const Vocabulary& vocabulary) {
     const auto refuse = [](const auto&... parts) {
@@ -406,119 +158,7 @@ class KroneckerEmbeddingImpl : public torch::nn::Cloneable<KroneckerEmbeddingImp
     return Vocabulary(std::move(tokens));
   }
 
-  static void check_integers(const torch::Tensor& ids) {
-    if (ids.scalar_type() != torch::kInt && ids.scalar_type() != torch::kLong)
-      kronecker::detail::fail<std::invalid_argument>("ids are of type ", c10::toString(ids.scalar_type()),
-                                                     "; Int and Long are supported");
-  }
-
-  torch::Tensor checked(const torch::Tensor& ids) const {
-    detail::to_ids(ids, token_bytes_.size());
-    return ids;
-  }
-
-  std::string_view bytes(TokenId token) const {
-    const auto i = static_cast<std::size_t>(token), width = static_cast<std::size_t>(token_bytes_.pos_dim());
-    return {reinterpret_cast<const char*>(token_bytes_.bytes().data()) + i * width,
-            token_bytes_.lengths()[i]};
-  }
-
-  const torch::Tensor& weight() const { return projection->weight; }
-  bool uses_kernels() const { return weight().is_cpu() && weight().scalar_type() == torch::kFloat; }
-
-  torch::Tensor shaped(const torch::Tensor& embeddings, const torch::Tensor& ids) const {
-    if (ids.dim() == 1) return embeddings;
-    std::vector<std::int64_t> shape = ids.sizes().vec();
-    shape.push_back(options.embedding_dim());
-    return embeddings.reshape(shape);
-  }
-
-  // With torch's operations, rows of 16 bits are summed in float32.
-  torch::TensorOptions sum_options() const {
-    const torch::ScalarType type = weight().scalar_type();
-    return weight().options().dtype(type == torch::kHalf || type == torch::kBFloat16 ? torch::kFloat : type);
-  }
-  torch::Tensor rows_to_sum() const { return weight().t().to(sum_options().dtype()); }
-  torch::Tensor embed_with_operations(const detail::DeviceTokens& tokens, const torch::Tensor& ids) const {
-    return tokens.sums(rows_to_sum(), ids).to(weight().dtype());
-  }
-  torch::Tensor embed_with_kernels(const detail::CpuEmbedding& embedding, std::vector<TokenId> ids) const {
-    if (!torch::GradMode::is_enabled() || !weight().requires_grad())
-      return detail::Embed::embeddings(embedding, ids);
-    return detail::Embed::apply(weight(),
-                                c10::make_intrusive<detail::Embed::Call>(embedding, std::move(ids)));
-  }
-
-  // The ids become a vocabulary of their own, with a token for each position.
-  torch::Tensor forward_overridden(const torch::Tensor& ids, const Overrides& overrides) const {
-    std::vector<std::string> strings;
-    for (const TokenId token : detail::to_ids(ids, vocab_size())) strings.emplace_back(bytes(token));
-    for (const auto& [position, bytes] : overrides) {
-      if (position >= strings.size())
-        kronecker::detail::fail<std::out_of_range>("override position ", position, " is past the end of the ",
-                                                   strings.size(), " tokens");
-      kronecker::detail::check_alphabet(encoder_.truncate(bytes), encoder_.char_dim(),
-                                        "override at position ", position);
-      strings[position] = bytes;
-    }
-    const TokenBytes tokens(Vocabulary(std::move(strings)), encoder_);
-    std::vector<TokenId> order(static_cast<std::size_t>(tokens.size()));
-    std::iota(order.begin(), order.end(), TokenId{0});
-    if (!uses_kernels())
-      return shaped(embed_with_operations(detail::DeviceTokens(encoder_, tokens, sum_options()),
-                                          torch::arange(tokens.size(), weight().device())),
-                    ids);
-    return shaped(
-        embed_with_kernels(detail::CpuEmbedding::from_parts(encoder_, tokens, snapshot()->embedding.rows()),
-                           std::move(order)),
-        ids);
-  }
-  std::shared_ptr<const detail::DeviceTokens> tokens_on_device() const {
-    const std::lock_guard lock(cache_->mutex);
-    const torch::TensorOptions wanted = sum_options();
-    if (!cache_->tokens || cache_->tokens_options.device() != wanted.device() ||
-        cache_->tokens_options.dtype() != wanted.dtype()) {
-      cache_->tokens = std::make_shared<const detail::DeviceTokens>(encoder_, token_bytes_, wanted);
-      cache_->tokens_options = wanted;
-    }
-    return cache_->tokens;
-  }
-
-  // The weights by columns, (D, d_model), in float32: the parameter's own memory, if they lie so there.
-  torch::Tensor rows_on_cpu() const {
-    return weight().detach().to(torch::kCPU, torch::kFloat).t().contiguous();
-  }
-
-  // The rows that the kernels sum: a centred copy, or the weights themselves.
-  ProjectionRows<float> rows_to_gather() const {
-    const auto d_model = static_cast<int>(options.embedding_dim());
-    const auto size = static_cast<std::size_t>(weight().numel());
-    const auto weights = std::make_shared<const torch::Tensor>(rows_on_cpu());
-    const SharedArray<float> shared({weights, weights->data_ptr<float>()}, size);
-    const auto learned = LearnedProjection::from_rows(d_model, encoder_.code_dim(), shared);
-    return ProjectionRows<float>::round(encoder_.options().z_normalize ? kronecker::detail::centred(learned)
-                                                                       : learned);
-  }
-
-  std::shared_ptr<Snapshot> snapshot() const {
-    const std::shared_ptr<Cache> cache = cache_;
-    const std::lock_guard lock(cache->mutex);
-    c10::StorageImpl* storage = weight().storage().unsafeGetStorageImpl();
-    const std::int64_t version = weight()._version();
-    const bool is_known = cache->snapshot && cache->version == version && cache->storage &&
-                          cache->storage->_unsafe_get_target() == storage;
-    if (!is_known) {
-      cache->snapshot = std::make_shared<Snapshot>(
-          detail::CpuEmbedding::from_parts(encoder_, token_bytes_, rows_to_gather()));
-      cache->version = version;
-      cache->storage.emplace(c10::intrusive_ptr<c10::StorageImpl>::reclaim_copy(storage));
-    }
-    return cache->snapshot;
-  }
-
-  Encoder encoder_;
-  TokenBytes token_bytes_;
-  std::shared_ptr<Cache> cache_;
+  EmbeddingFunction function_;
 };
 
 /// Holds a KroneckerEmbeddingImpl, as torch's modules are held.

@@ -1,0 +1,450 @@
+#pragma once
+
+/// What a projection's weight, as a torch tensor, makes of ids and hidden states: differentiable functions
+/// for the module in torch.hpp and for operators of one's own. Needs LibTorch, 1.13 or newer.
+///
+/// On float32 CPU tensors they work with this library's kernels, forward and backward; in other types and on
+/// other devices with torch's own operations. They use the threads that torch does, where the including
+/// program is compiled with OpenMP, and results do not depend on their number.
+
+#include <kronecker/embedding.hpp>
+#include <kronecker/encoder.hpp>
+#include <kronecker/error.hpp>
+#include <kronecker/head.hpp>
+#include <kronecker/projection.hpp>
+#include <kronecker/rows.hpp>
+#include <kronecker/shared_array.hpp>
+#include <kronecker/token_bytes.hpp>
+#include <kronecker/training/gradient.hpp>
+#include <kronecker/types.hpp>
+#include <kronecker/vocabulary.hpp>
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <numeric>
+#include <optional>
+#include <ostream>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace kronecker::torch_module {
+
+/// Encoders of all sizes.
+using Encoder = KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>;
+
+namespace detail {
+
+using CpuEmbedding = kronecker::KroneckerEmbedding<Encoder, float>;
+using CpuHead = KroneckerHead<Encoder, float>;
+
+inline std::span<const float> numbers(const torch::Tensor& tensor) {
+  return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
+}
+inline std::span<float> numbers_to_change(const torch::Tensor& tensor) {
+  return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
+}
+
+/// Part `begin` to `end` of values that come `width` at a time.
+template <class T>
+std::span<T> part(std::span<T> values, std::int64_t begin, std::int64_t end, std::int64_t width) {
+  return values.subspan(static_cast<std::size_t>(begin * width),
+                        static_cast<std::size_t>((end - begin) * width));
+}
+
+/// The gradient of W as torch wants it, (d_model, D), in the memory of `sums`.
+inline torch::Tensor weight_gradient(std::shared_ptr<ProjectionGradient> sums) {
+  if (sums->is_centred()) kronecker::detail::centre(sums->rows(), sums->d_model());
+  float* values = sums->rows().data();
+  const std::int64_t rows = sums->code_dim(), columns = sums->d_model();
+  return torch::from_blob(values, {rows, columns}, [sums = std::move(sums)](void*) {}).t();
+}
+
+/// Calls `accumulate(gradient, columns)` for ranges of columns on several threads.
+template <class Accumulate>
+torch::Tensor gradient_by_columns(const CpuEmbedding& embedding, Accumulate accumulate) {
+  constexpr std::int64_t least_columns = 16;  // a cache line
+  const auto sums = std::make_shared<ProjectionGradient>(gradient(embedding));
+  at::parallel_for(0, embedding.d_model(), least_columns, [&](std::int64_t begin, std::int64_t end) {
+    accumulate(*sums, ColumnRange{static_cast<int>(begin), static_cast<int>(end)});
+  });
+  return weight_gradient(sums);
+}
+
+/// Results of our kernels cannot be differentiated again.
+inline void check_first_derivative(const torch::Tensor& gradient) {
+  if (torch::GradMode::is_enabled() && gradient.requires_grad())
+    kronecker::detail::fail<std::invalid_argument>(
+        "second derivatives of a float32 KroneckerEmbedding are not supported; of a double one they are");
+}
+
+/// Embeddings by our kernels.
+class Embed : public torch::autograd::Function<Embed> {
+ public:
+  struct Call : torch::CustomClassHolder {
+    Call(CpuEmbedding embedding_, std::vector<TokenId> ids_)
+        : embedding(std::move(embedding_)), ids(std::move(ids_)) {}
+    CpuEmbedding embedding;
+    std::vector<TokenId> ids;
+  };
+
+  /// (N, d_model), without a trace in autograd's graph.
+  static torch::Tensor embeddings(const CpuEmbedding& embedding, std::span<const TokenId> ids) {
+    const auto count = static_cast<std::int64_t>(ids.size());
+    torch::Tensor out = torch::empty({count, embedding.d_model()});
+    constexpr std::int64_t least_tokens = 64;
+    at::parallel_for(0, count, least_tokens, [&](std::int64_t begin, std::int64_t end) {
+      embedding.forward(part(ids, begin, end, 1),
+                        part(numbers_to_change(out), begin, end, embedding.d_model()));
+    });
+    return out;
+  }
+
+  /// `weight` is there for autograd; its numbers are the call's rows.
+  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& /*weight*/,
+                               c10::intrusive_ptr<Call> call) {
+    torch::Tensor out = embeddings(call->embedding, call->ids);
+    context->saved_data["call"] = torch::IValue::make_capsule(std::move(call));
+    return out;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& gradients) {
+    check_first_derivative(gradients[0]);
+    const auto call = c10::static_intrusive_pointer_cast<Call>(context->saved_data["call"].toCapsule());
+    const torch::Tensor grad_out = gradients[0].contiguous();
+    return {gradient_by_columns(call->embedding,
+                                [&](ProjectionGradient& gradient, ColumnRange columns) {
+                                  accumulate_gradient(call->embedding, call->ids, numbers(grad_out), gradient,
+                                                      columns);
+                                }),
+            {}};
+  }
+};
+
+/// Logits by our kernels.
+class Logits : public torch::autograd::Function<Logits> {
+ public:
+  struct Call : torch::CustomClassHolder {
+    explicit Call(CpuHead head_) : head(std::move(head_)) {}
+    CpuHead head;
+  };
+
+  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& weight,
+                               const torch::Tensor& hidden, c10::intrusive_ptr<Call> call) {
+    const CpuHead& head = call->head;
+    const std::int64_t count = hidden.size(0);
+    torch::Tensor out = torch::empty({count, head.vocab_size()}, hidden.options().requires_grad(false));
+    constexpr std::int64_t block = 64;  // as many as the head takes at a time, whatever the threads are
+    at::parallel_for(0, (count + block - 1) / block, 1, [&](std::int64_t begin, std::int64_t end) {
+      const std::int64_t first = begin * block, last = std::min(end * block, count);
+      head.logits(part(numbers(hidden), first, last, head.d_model()),
+                  part(numbers_to_change(out), first, last, head.vocab_size()));
+    });
+    // Keeping the weight makes torch notice if it is changed before the backward pass.
+    context->save_for_backward({weight, hidden});
+    context->saved_data["call"] = torch::IValue::make_capsule(std::move(call));
+    return out;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& gradients) {
+    check_first_derivative(gradients[0]);
+    const auto call = c10::static_intrusive_pointer_cast<Call>(context->saved_data["call"].toCapsule());
+    const torch::Tensor hidden = context->get_saved_variables()[1], grad_logits = gradients[0].contiguous();
+    torch::Tensor grad_hidden = torch::zeros_like(hidden);
+    torch::Tensor grad_weight =
+        gradient_by_columns(call->head.embedding(), [&](ProjectionGradient& gradient, ColumnRange columns) {
+          accumulate_gradient(call->head, numbers(hidden), numbers(grad_logits), gradient,
+                              numbers_to_change(grad_hidden), columns);
+        });
+    return {std::move(grad_weight), std::move(grad_hidden), {}};
+  }
+};
+
+/// What a device needs to know of the tokens, for torch's operations.
+class DeviceTokens {
+ public:
+  DeviceTokens(const Encoder& encoder, const TokenBytes& tokens, const torch::TensorOptions& like) {
+    const std::int64_t count = tokens.size(), pos_dim = encoder.pos_dim();
+    const auto bytes =
+        torch::from_blob(const_cast<std::uint8_t*>(tokens.bytes().data()), {count, pos_dim}, torch::kUInt8);
+    const auto lengths =
+        torch::from_blob(const_cast<std::uint8_t*>(tokens.lengths().data()), {count}, torch::kUInt8);
+    std::vector<float> scales;
+    for (int length = 0; length <= encoder.pos_dim(); ++length) scales.push_back(encoder.scale(length));
+    lengths_ = lengths.to(torch::kLong).to(like.device());
+    cells_ = (bytes.to(torch::kLong) * pos_dim + torch::arange(pos_dim)).to(like.device());
+    scales_ = torch::tensor(scales).to(like.device(), c10::typeMetaToScalarType(like.dtype()));
+    is_centred_ = encoder.options().z_normalize;
+  }
+
+  /// a_L * sum_p (rows[cell_p] - mean row), for some tokens; `rows` is (D, columns). Differentiable.
+  torch::Tensor sums(const torch::Tensor& rows, const torch::Tensor& ids) const {
+    const torch::Tensor cells = cells_.index_select(0, ids), lengths = lengths_.index_select(0, ids);
+    const std::int64_t longest = ids.numel() == 0 ? 0 : lengths.max().item<std::int64_t>();
+    torch::Tensor sum = torch::zeros({ids.numel(), rows.size(1)}, rows.options());
+    for (std::int64_t p = 0; p < longest; ++p)
+      sum =
+          sum + rows.index_select(0, cells.select(1, p)) * (lengths > p).to(rows.scalar_type()).unsqueeze(1);
+    if (is_centred_) sum = sum - lengths.to(rows.scalar_type()).unsqueeze(1) * rows.mean(0);
+    return sum * scales_.index_select(0, lengths).unsqueeze(1);
+  }
+
+  std::int64_t size() const { return lengths_.size(0); }
+
+ private:
+  torch::Tensor cells_, lengths_, scales_;
+  bool is_centred_ = true;
+};
+
+/// The ids of an integer tensor, flattened. Those out of range are refused with their place.
+inline std::vector<TokenId> to_ids(const torch::Tensor& ids, TokenId vocab_size) {
+  const bool is_plain = ids.is_cpu() && ids.scalar_type() == torch::kLong && ids.is_contiguous();
+  const torch::Tensor flat = is_plain ? ids : ids.to(torch::kCPU, torch::kLong).contiguous();
+  const std::int64_t* values = flat.data_ptr<std::int64_t>();
+  std::vector<TokenId> found(static_cast<std::size_t>(flat.numel()));
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    if (values[i] < 0 || values[i] >= vocab_size)
+      kronecker::detail::fail<std::out_of_range>("token id ", values[i], " at index ", i,
+                                                 " is outside the vocabulary of ", vocab_size, " tokens");
+    found[i] = static_cast<TokenId>(values[i]);
+  }
+  return found;
+}
+
+}  // namespace detail
+
+/// The functions of one encoder and one vocabulary. What follows from a weight is kept until the weight
+/// changes, so this serves one weight at a time. Any number of threads may call it.
+class EmbeddingFunction {
+ public:
+  /// `tokens` within the encoder's alphabet and of its pos_dim.
+  EmbeddingFunction(Encoder encoder, TokenBytes tokens)
+      : encoder_(std::move(encoder)), token_bytes_(std::move(tokens)) {}
+
+  const Encoder& encoder() const noexcept { return encoder_; }             ///< Decides the codes.
+  const TokenBytes& token_bytes() const noexcept { return token_bytes_; }  ///< Of the vocabulary.
+  TokenId vocab_size() const noexcept { return token_bytes_.size(); }      ///< Number of tokens, V.
+
+  /// The embeddings of ids of any shape, int32 or int64: (..., d_model), for a weight of (d_model, D). Throws
+  /// std::out_of_range if an id on the CPU is outside the vocabulary (others are left to torch's check),
+  /// std::invalid_argument if ids are of another type or the weight of another size.
+  torch::Tensor embed(const torch::Tensor& weight, const torch::Tensor& ids) const {
+    check(weight);
+    check_integers(ids);
+    if (uses_kernels(weight))
+      return shaped(
+          embed_with_kernels(weight, snapshot(weight)->embedding, detail::to_ids(ids, vocab_size())), ids);
+    if (ids.is_cpu()) detail::to_ids(ids, vocab_size());  // which refuses those out of range
+    const torch::Tensor flat = ids.reshape(-1).to(weight.device(), torch::kLong);
+    return shaped(embed_with_operations(weight, *tokens_on_device(weight), flat), ids);
+  }
+
+  /// The same, but other bytes stand at some positions, counted row after row among all ids. Throws besides
+  /// std::out_of_range if a position is past the end, std::invalid_argument if a byte is outside the
+  /// alphabet. Costs the making of a vocabulary of the ids.
+  torch::Tensor embed(const torch::Tensor& weight, const torch::Tensor& ids,
+                      const std::map<std::size_t, std::string>& overrides) const {
+    if (overrides.empty()) return embed(weight, ids);
+    check(weight);
+    check_integers(ids);
+    std::vector<std::string> strings;
+    for (const TokenId token : detail::to_ids(ids, vocab_size())) strings.emplace_back(bytes(token));
+    for (const auto& [position, bytes] : overrides) {
+      if (position >= strings.size())
+        kronecker::detail::fail<std::out_of_range>("override position ", position, " is past the end of the ",
+                                                   strings.size(), " tokens");
+      kronecker::detail::check_alphabet(encoder_.truncate(bytes), encoder_.char_dim(),
+                                        "override at position ", position);
+      strings[position] = bytes;
+    }
+    const TokenBytes tokens(Vocabulary(std::move(strings)), encoder_);
+    if (!uses_kernels(weight))
+      return shaped(embed_with_operations(weight, detail::DeviceTokens(encoder_, tokens, sum_options(weight)),
+                                          torch::arange(tokens.size(), weight.device())),
+                    ids);
+    std::vector<TokenId> order(static_cast<std::size_t>(tokens.size()));
+    std::iota(order.begin(), order.end(), TokenId{0});
+    const auto embedding =
+        detail::CpuEmbedding::from_parts(encoder_, tokens, snapshot(weight)->embedding.rows());
+    return shaped(embed_with_kernels(weight, embedding, std::move(order)), ids);
+  }
+
+  /// The logits of all tokens for hidden states, (..., d_model) -> (..., V): the tied output head
+  /// (KroneckerHead). Throws std::invalid_argument if the last dimension is not d_model, if the weight is of
+  /// another size, or, of float32 on the CPU, if a state is not finite.
+  torch::Tensor logits(const torch::Tensor& weight, const torch::Tensor& hidden) const {
+    check(weight);
+    const std::int64_t d_model = weight.size(0);
+    if (hidden.dim() == 0 || hidden.size(-1) != d_model)
+      kronecker::detail::fail<std::invalid_argument>("hidden states whose last dimension is ",
+                                                     hidden.dim() == 0 ? 0 : hidden.size(-1),
+                                                     " do not fit d_model ", d_model);
+    std::vector<std::int64_t> shape = hidden.sizes().vec();
+    shape.back() = vocab_size();
+    const torch::Tensor states = hidden.reshape({-1, d_model});
+    if (uses_kernels(weight) && states.scalar_type() == torch::kFloat && states.is_cpu()) {
+      auto call = c10::make_intrusive<detail::Logits::Call>(snapshot(weight)->head());
+      return detail::Logits::apply(weight, states.contiguous(), std::move(call)).reshape(shape);
+    }
+    const std::shared_ptr<const detail::DeviceTokens> tokens = tokens_on_device(weight);
+    const torch::Tensor products = rows_to_sum(weight).matmul(states.t().to(sum_options(weight).dtype()));
+    const torch::Tensor all = torch::arange(tokens->size(), weight.device());
+    return tokens->sums(products, all).t().to(states.dtype()).reshape(shape);
+  }
+
+  /// This library's own embedding of the weights as they are now; it does not change with them. Weights of
+  /// another type are rounded to float32. Throws std::invalid_argument if the weight is of another size.
+  detail::CpuEmbedding embedding(const torch::Tensor& weight) const {
+    check(weight);
+    if (encoder_.options().z_normalize) return snapshot(weight)->embedding;  // which has rows of its own
+    return detail::CpuEmbedding::from_parts(encoder_, token_bytes_,
+                                            ProjectionRows<float>::round(learned_projection(weight)));
+  }
+
+  /// A copy of the weights, (d_model, D), in float32. Throws std::invalid_argument if they are of another
+  /// size.
+  LearnedProjection learned_projection(const torch::Tensor& weight) const {
+    check(weight);
+    return LearnedProjection::make(static_cast<int>(weight.size(0)), encoder_.code_dim(),
+                                   [&](std::span<float> copy) {
+                                     const torch::Tensor rows = rows_on_cpu(weight);
+                                     std::copy_n(rows.data_ptr<float>(), copy.size(), copy.begin());
+                                   });
+  }
+
+  /// Forgets what followed from the weight: for changes that autograd does not see.
+  void weights_changed() const {
+    const std::lock_guard lock(cache_->mutex);
+    cache_->snapshot = nullptr;
+  }
+
+ private:
+  // Everything that follows from the weights, made once for every change of them.
+  struct Snapshot {
+    explicit Snapshot(detail::CpuEmbedding made) : embedding(std::move(made)) {}
+    detail::CpuHead head() {
+      std::call_once(head_is_made, [&] { made_head.emplace(embedding); });
+      return *made_head;
+    }
+    detail::CpuEmbedding embedding;
+    std::once_flag head_is_made;
+    std::optional<detail::CpuHead> made_head;
+  };
+  struct Cache {
+    std::mutex mutex;
+    std::shared_ptr<Snapshot> snapshot;
+    std::optional<c10::weak_intrusive_ptr<c10::StorageImpl>> storage;  // weak: its address is not used again
+    std::int64_t version = 0;
+    std::shared_ptr<const detail::DeviceTokens> tokens;
+    torch::TensorOptions tokens_options;
+  };
+
+  void check(const torch::Tensor& weight) const {
+    if (weight.dim() != 2 || weight.size(0) < 1 || weight.size(1) != encoder_.code_dim())
+      kronecker::detail::fail<std::invalid_argument>("a weight of ", weight.dim() == 2 ? weight.size(0) : 0,
+                                                     " x ", weight.dim() == 2 ? weight.size(1) : 0,
+                                                     " does not fit the code_dim ", encoder_.code_dim(),
+                                                     ": (d_model, code_dim) is expected");
+  }
+
+  static void check_integers(const torch::Tensor& ids) {
+    if (ids.scalar_type() != torch::kInt && ids.scalar_type() != torch::kLong)
+      kronecker::detail::fail<std::invalid_argument>("ids are of type ", c10::toString(ids.scalar_type()),
+                                                     "; Int and Long are supported");
+  }
+
+  static bool uses_kernels(const torch::Tensor& weight) {
+    return weight.is_cpu() && weight.scalar_type() == torch::kFloat;
+  }
+
+  std::string_view bytes(TokenId token) const {
+    const auto i = static_cast<std::size_t>(token), width = static_cast<std::size_t>(token_bytes_.pos_dim());
+    return {reinterpret_cast<const char*>(token_bytes_.bytes().data()) + i * width,
+            token_bytes_.lengths()[i]};
+  }
+
+  static torch::Tensor shaped(const torch::Tensor& embeddings, const torch::Tensor& ids) {
+    if (ids.dim() == 1) return embeddings;
+    std::vector<std::int64_t> shape = ids.sizes().vec();
+    shape.push_back(embeddings.size(1));
+    return embeddings.reshape(shape);
+  }
+
+  // With torch's operations, rows of 16 bits are summed in float32.
+  static torch::TensorOptions sum_options(const torch::Tensor& weight) {
+    const torch::ScalarType type = weight.scalar_type();
+    return weight.options().dtype(type == torch::kHalf || type == torch::kBFloat16 ? torch::kFloat : type);
+  }
+  static torch::Tensor rows_to_sum(const torch::Tensor& weight) {
+    return weight.t().to(sum_options(weight).dtype());
+  }
+  static torch::Tensor embed_with_operations(const torch::Tensor& weight, const detail::DeviceTokens& tokens,
+                                             const torch::Tensor& ids) {
+    return tokens.sums(rows_to_sum(weight), ids).to(weight.dtype());
+  }
+  static torch::Tensor embed_with_kernels(const torch::Tensor& weight, const detail::CpuEmbedding& embedding,
+                                          std::vector<TokenId> ids) {
+    if (!torch::GradMode::is_enabled() || !weight.requires_grad())
+      return detail::Embed::embeddings(embedding, ids);
+    return detail::Embed::apply(weight, c10::make_intrusive<detail::Embed::Call>(embedding, std::move(ids)));
+  }
+
+  std::shared_ptr<const detail::DeviceTokens> tokens_on_device(const torch::Tensor& weight) const {
+    const std::lock_guard lock(cache_->mutex);
+    const torch::TensorOptions wanted = sum_options(weight);
+    if (!cache_->tokens || cache_->tokens_options.device() != wanted.device() ||
+        cache_->tokens_options.dtype() != wanted.dtype()) {
+      cache_->tokens = std::make_shared<const detail::DeviceTokens>(encoder_, token_bytes_, wanted);
+      cache_->tokens_options = wanted;
+    }
+    return cache_->tokens;
+  }
+
+  // The weights by columns, (D, d_model), in float32: their own memory, if they lie so there.
+  static torch::Tensor rows_on_cpu(const torch::Tensor& weight) {
+    return weight.detach().to(torch::kCPU, torch::kFloat).t().contiguous();
+  }
+
+  // The rows that the kernels sum: a centred copy, or the weights themselves.
+  ProjectionRows<float> rows_to_gather(const torch::Tensor& weight) const {
+    const auto rows = std::make_shared<const torch::Tensor>(rows_on_cpu(weight));
+    const SharedArray<float> shared({rows, rows->data_ptr<float>()},
+                                    static_cast<std::size_t>(weight.numel()));
+    const auto learned =
+        LearnedProjection::from_rows(static_cast<int>(weight.size(0)), encoder_.code_dim(), shared);
+    return ProjectionRows<float>::round(encoder_.options().z_normalize ? kronecker::detail::centred(learned)
+                                                                       : learned);
+  }
+
+  std::shared_ptr<Snapshot> snapshot(const torch::Tensor& weight) const {
+    const std::lock_guard lock(cache_->mutex);
+    c10::StorageImpl* storage = weight.storage().unsafeGetStorageImpl();
+    const std::int64_t version = weight._version();
+    const bool is_known =
+        cache_->snapshot && cache_->version == version && cache_->storage->_unsafe_get_target() == storage;
+    if (!is_known) {
+      cache_->snapshot = std::make_shared<Snapshot>(
+          detail::CpuEmbedding::from_parts(encoder_, token_bytes_, rows_to_gather(weight)));
+      cache_->version = version;
+      cache_->storage.emplace(c10::intrusive_ptr<c10::StorageImpl>::reclaim_copy(storage));
+    }
+    return cache_->snapshot;
+  }
+
+  Encoder encoder_;
+  TokenBytes token_bytes_;
+  std::shared_ptr<Cache> cache_ = std::make_shared<Cache>();
+};
+
+}  // namespace kronecker::torch_module
