@@ -9,14 +9,14 @@ set xlabel "step" textcolor rgb grey
 set ylabel "validation loss, nats a token" textcolor rgb grey
 set key textcolor rgb grey top right
 set grid linecolor rgb grey linewidth 0.3
-array colour[4] = ["#4a9d5b", "#b0508f", "#808080", "#3b82c4"]
+array arm[4] = ["table-tied", "table-untied", "kronecker-untied", "kronecker-tied"]
+array colour[4] = ["#808080", "#d98324", "#3b82c4", "#4a9d5b"]
 set output data."/loss.svg"
 stats data."/curves.tsv" using 1 nooutput
 set multiplot layout 1,2
-plot for [arm=2:5] data."/curves.tsv" using 1:arm with lines linewidth 2 linecolor rgb colour[arm - 1] title columnhead(arm)
-set title "the second half" textcolor rgb grey
+plot for [i=1:4] data."/curves.tsv" using "step":arm[i] with lines linewidth 2 linecolor rgb colour[i] title arm[i]
+set title "the second half, without kronecker-tied" textcolor rgb grey
 unset key
 set xrange [STATS_max / 2:]
-set autoscale y
-plot for [arm=2:5] data."/curves.tsv" using 1:arm with lines linewidth 2 linecolor rgb colour[arm - 1]
+plot for [i=1:3] data."/curves.tsv" using "step":arm[i] with lines linewidth 2 linecolor rgb colour[i]
 unset multiplot

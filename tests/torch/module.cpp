@@ -5,6 +5,7 @@
 #include "golden_embedding.hpp"
 
 #include <cstring>
+#include <limits>
 #include <sstream>
 #include <thread>
 
@@ -245,6 +246,11 @@ TEST_CASE("every change of the weights is seen, and what was read before stays")
     CHECK(max_difference(module(ids), 2 * before) <= 1e-5);
     module->projection->weight.set_data(torch::randn({8, 2048}));  // by rows
     CHECK(is_current());
+    const Tensor stack = torch::randn({2, 2048, 8});
+    for (int half = 0; half < 2; ++half) {  // of one storage
+      module->projection->weight.set_data(stack[half].t());
+      CHECK(is_current());
+    }
     module->projection->weight.data().fill_(0);
     module->weights_changed();
     CHECK(module(ids).abs().max().item<double>() < 1e-6);
@@ -351,8 +357,48 @@ TEST_CASE("bad input is refused with its value, limit and place") {
   };
   CHECK(slope().requires_grad());  // in double
   module->to(torch::kFloat);
+  const Tensor states = torch::randn({2, 8}).requires_grad_();
+  CHECK(message_of<std::invalid_argument>([&] {
+          torch::autograd::grad({module->logits(states).sum()}, {states}, {}, true, /*create_graph=*/true);
+        }).starts_with("second derivatives of a float32"));
+  CHECK(message_of<std::invalid_argument>([&] {
+          module->logits(torch::ones({2, 8}, torch::kLong));
+        }) == "hidden states are of type Long on cpu; a floating type on the weight's cpu is expected");
+  CHECK(message_of<std::invalid_argument>([&] {
+          Tensor bad = torch::zeros({200, 8});
+          bad[150][3] = std::numeric_limits<float>::infinity();
+          module->logits(bad);
+        }) == "hidden state 150 has the value inf at 3: it must be finite");
+  {
+    KroneckerEmbedding diverged = golden_module();
+    const torch::NoGradGuard no_gradient;
+    diverged->projection->weight[1][2] = std::numeric_limits<float>::quiet_NaN();
+    CHECK(message_of<std::invalid_argument>([&] { diverged->embedding(); }) ==
+          "weight (1, 2) is nan: weights must be finite");
+  }
   CHECK(message_of<std::invalid_argument>(slope) ==
         "second derivatives of a float32 KroneckerEmbedding are not supported; of a double one they are");
+}
+
+TEST_CASE("torch's default type and inference mode change nothing") {
+  const Tensor ids = golden_id_tensor(), expected = golden_module()(ids).detach();
+  for (const torch::ScalarType type : {torch::kDouble, torch::kHalf}) {
+    torch::set_default_dtype(c10::scalarTypeToTypeMeta(type));
+    KroneckerEmbedding module = golden_module();
+    module->to(torch::kFloat);
+    module->set_projection(LearnedProjection::from_torch(golden_matrix("emb_d8_p8_weight.npy")));
+    const Tensor out = module(ids);
+    CHECK(same_bits(out.detach(), expected));
+    const Tensor slope = gradient_of(out, torch::ones({2, 7, 8}, torch::kFloat), module->projection->weight);
+    torch::set_default_dtype(c10::scalarTypeToTypeMeta(torch::kFloat));
+    KroneckerEmbedding usual = golden_module();
+    CHECK(same_bits(slope, gradient_of(usual(ids), torch::ones({2, 7, 8}), usual->projection->weight)));
+  }
+  const c10::InferenceMode inference;
+  KroneckerEmbedding module = golden_module();
+  CHECK(same_bits(module(ids), expected));
+  module->projection->weight.mul_(2);
+  CHECK(max_difference(module(ids), 2 * expected) <= 1e-5);
 }
 
 TEST_CASE("the number of threads changes no bit, and threads may share a module") {
@@ -380,5 +426,5 @@ TEST_CASE("the number of threads changes no bit, and threads may share a module"
       result = module(ids);
     });
   for (std::thread& thread : threads) thread.join();
-  for (const Tensor& result : results) CHECK(same_bits(result, results[0]));
+  for (const Tensor& result : results) CHECK(same_bits(result, golden_module()(ids).detach()));
 }

@@ -59,7 +59,9 @@ class KroneckerEmbeddingImpl : public torch::nn::Cloneable<KroneckerEmbeddingImp
     function_ = EmbeddingFunction(encoder(), function_.token_bytes());
     const auto shape = torch::nn::LinearOptions(encoder().code_dim(), options.embedding_dim()).bias(false);
     projection = register_module("projection", torch::nn::Linear(shape));
-    projection->weight.set_data(torch::empty({encoder().code_dim(), options.embedding_dim()}).t());
+    projection->weight.set_data(torch::empty({encoder().code_dim(), options.embedding_dim()},
+                                             projection->weight.options().requires_grad(false))
+                                    .t());
     reset_parameters();
   }
 
@@ -88,12 +90,13 @@ class KroneckerEmbeddingImpl : public torch::nn::Cloneable<KroneckerEmbeddingImp
 
   /// The logits of all tokens for hidden states, (..., d_model) -> (..., V), by the same weights: the tied
   /// output head (KroneckerHead). For a learned gain, multiply the hidden states by it. Throws
-  /// std::invalid_argument if the last dimension is not d_model, or, of float32 on the CPU, a state is not
-  /// finite.
+  /// std::invalid_argument if the last dimension is not d_model, if they are not floating or on another
+  /// device than the weight, or, of float32 on the CPU, a state is not finite.
   torch::Tensor logits(const torch::Tensor& hidden) { return function_.logits(projection->weight, hidden); }
 
   /// This library's own embedding of the weights as they are now, for kronecker::save, top tokens, export and
-  /// everything else; it does not change with them. Weights of another type are rounded to float32.
+  /// everything else; it does not change with them. Weights of another type are rounded to float32. Throws
+  /// std::invalid_argument if one is not finite.
   kronecker::KroneckerEmbedding<Encoder, float> embedding() const {
     return function_.embedding(projection->weight);
   }
@@ -106,9 +109,9 @@ class KroneckerEmbeddingImpl : public torch::nn::Cloneable<KroneckerEmbeddingImp
                                                      learned.code_dim(), " does not fit the module's ",
                                                      options.embedding_dim(), " x ", encoder().code_dim());
     const torch::NoGradGuard no_gradient;
-    projection->weight.copy_(
-        torch::from_blob(const_cast<float*>(learned.rows().data()), {learned.code_dim(), learned.d_model()})
-            .t());
+    projection->weight.copy_(torch::from_blob(const_cast<float*>(learned.rows().data()),
+                                              {learned.code_dim(), learned.d_model()}, torch::kFloat)
+                                 .t());
   }
 
   /// A copy of the weights as they are, in float32.

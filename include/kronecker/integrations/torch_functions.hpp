@@ -22,15 +22,14 @@
 #include <torch/torch.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <numeric>
 #include <optional>
-#include <ostream>
 #include <span>
 #include <string>
 #include <string_view>
@@ -66,7 +65,9 @@ inline torch::Tensor weight_gradient(std::shared_ptr<ProjectionGradient> sums) {
   if (sums->is_centred()) kronecker::detail::centre(sums->rows(), sums->d_model());
   float* values = sums->rows().data();
   const std::int64_t rows = sums->code_dim(), columns = sums->d_model();
-  return torch::from_blob(values, {rows, columns}, [sums = std::move(sums)](void*) {}).t();
+  return torch::from_blob(
+             values, {rows, columns}, [sums = std::move(sums)](void*) {}, torch::kFloat)
+      .t();
 }
 
 /// Calls `accumulate(gradient, columns)` for ranges of columns on several threads.
@@ -80,9 +81,12 @@ torch::Tensor gradient_by_columns(const CpuEmbedding& embedding, Accumulate accu
   return weight_gradient(sums);
 }
 
-/// Results of our kernels cannot be differentiated again.
-inline void check_first_derivative(const torch::Tensor& gradient) {
-  if (torch::GradMode::is_enabled() && gradient.requires_grad())
+/// Gradients by our kernels cannot be differentiated again: refuses to make one that depends on `inputs`, if
+/// that is asked for.
+inline void check_first_derivative(std::initializer_list<torch::Tensor> inputs) {
+  if (torch::GradMode::is_enabled() &&
+      std::any_of(inputs.begin(), inputs.end(),
+                  [](const torch::Tensor& input) { return input.requires_grad(); }))
     kronecker::detail::fail<std::invalid_argument>(
         "second derivatives of a float32 KroneckerEmbedding are not supported; of a double one they are");
 }
@@ -100,7 +104,7 @@ class Embed : public torch::autograd::Function<Embed> {
   /// (N, d_model), without a trace in autograd's graph.
   static torch::Tensor embeddings(const CpuEmbedding& embedding, std::span<const TokenId> ids) {
     const auto count = static_cast<std::int64_t>(ids.size());
-    torch::Tensor out = torch::empty({count, embedding.d_model()});
+    torch::Tensor out = torch::empty({count, embedding.d_model()}, torch::kFloat);
     constexpr std::int64_t least_tokens = 64;
     at::parallel_for(0, count, least_tokens, [&](std::int64_t begin, std::int64_t end) {
       embedding.forward(part(ids, begin, end, 1),
@@ -119,7 +123,7 @@ class Embed : public torch::autograd::Function<Embed> {
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& gradients) {
-    check_first_derivative(gradients[0]);
+    check_first_derivative({gradients[0]});
     const auto call = c10::static_intrusive_pointer_cast<Call>(context->saved_data["call"].toCapsule());
     const torch::Tensor grad_out = gradients[0].contiguous();
     return {gradient_by_columns(call->embedding,
@@ -139,10 +143,21 @@ class Logits : public torch::autograd::Function<Logits> {
     CpuHead head;
   };
 
+  /// As the head does, which would count the states of its part alone.
+  static void check_finite(const torch::Tensor& hidden) {
+    const std::span<const float> values = numbers(hidden);
+    const auto bad = std::find_if_not(values.begin(), values.end(), kronecker::detail::is_finite);
+    if (bad == values.end()) return;
+    const std::int64_t at = bad - values.begin(), width = hidden.size(1);
+    kronecker::detail::fail<std::invalid_argument>("hidden state ", at / width, " has the value ", *bad,
+                                                   " at ", at % width, ": it must be finite");
+  }
+
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& weight,
                                const torch::Tensor& hidden, c10::intrusive_ptr<Call> call) {
     const CpuHead& head = call->head;
     const std::int64_t count = hidden.size(0);
+    check_finite(hidden);
     torch::Tensor out = torch::empty({count, head.vocab_size()}, hidden.options().requires_grad(false));
     constexpr std::int64_t block = 64;  // as many as the head takes at a time, whatever the threads are
     at::parallel_for(0, (count + block - 1) / block, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -158,9 +173,10 @@ class Logits : public torch::autograd::Function<Logits> {
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& gradients) {
-    check_first_derivative(gradients[0]);
+    const torch::autograd::variable_list saved = context->get_saved_variables();
+    const torch::Tensor weight = saved[0], hidden = saved[1], grad_logits = gradients[0].contiguous();
+    check_first_derivative({grad_logits, weight, hidden});
     const auto call = c10::static_intrusive_pointer_cast<Call>(context->saved_data["call"].toCapsule());
-    const torch::Tensor hidden = context->get_saved_variables()[1], grad_logits = gradients[0].contiguous();
     torch::Tensor grad_hidden = torch::zeros_like(hidden);
     torch::Tensor grad_weight =
         gradient_by_columns(call->head.embedding(), [&](ProjectionGradient& gradient, ColumnRange columns) {
@@ -281,8 +297,9 @@ class EmbeddingFunction {
   }
 
   /// The logits of all tokens for hidden states, (..., d_model) -> (..., V): the tied output head
-  /// (KroneckerHead). Throws std::invalid_argument if the last dimension is not d_model, if the weight is of
-  /// another size, or, of float32 on the CPU, if a state is not finite.
+  /// (KroneckerHead). Throws std::invalid_argument if the last dimension is not d_model, if they are not
+  /// floating or on another device than the weight, if the weight is of another size, or, of float32 on the
+  /// CPU, if a state is not finite.
   torch::Tensor logits(const torch::Tensor& weight, const torch::Tensor& hidden) const {
     check(weight);
     const std::int64_t d_model = weight.size(0);
@@ -290,10 +307,14 @@ class EmbeddingFunction {
       kronecker::detail::fail<std::invalid_argument>("hidden states whose last dimension is ",
                                                      hidden.dim() == 0 ? 0 : hidden.size(-1),
                                                      " do not fit d_model ", d_model);
+    if (!hidden.is_floating_point() || hidden.device() != weight.device())
+      kronecker::detail::fail<std::invalid_argument>(
+          "hidden states are of type ", c10::toString(hidden.scalar_type()), " on ", hidden.device().str(),
+          "; a floating type on the weight's ", weight.device().str(), " is expected");
     std::vector<std::int64_t> shape = hidden.sizes().vec();
     shape.back() = vocab_size();
     const torch::Tensor states = hidden.reshape({-1, d_model});
-    if (uses_kernels(weight) && states.scalar_type() == torch::kFloat && states.is_cpu()) {
+    if (uses_kernels(weight) && states.scalar_type() == torch::kFloat) {
       auto call = c10::make_intrusive<detail::Logits::Call>(snapshot(weight)->head());
       return detail::Logits::apply(weight, states.contiguous(), std::move(call)).reshape(shape);
     }
@@ -304,12 +325,12 @@ class EmbeddingFunction {
   }
 
   /// This library's own embedding of the weights as they are now; it does not change with them. Weights of
-  /// another type are rounded to float32. Throws std::invalid_argument if the weight is of another size.
+  /// another type are rounded to float32. Throws std::invalid_argument if the weight is of another size, or
+  /// if one is not finite.
   detail::CpuEmbedding embedding(const torch::Tensor& weight) const {
-    check(weight);
-    if (encoder_.options().z_normalize) return snapshot(weight)->embedding;  // which has rows of its own
-    return detail::CpuEmbedding::from_parts(encoder_, token_bytes_,
-                                            ProjectionRows<float>::round(learned_projection(weight)));
+    const LearnedProjection learned = learned_projection(weight);
+    kronecker::detail::check_finite(learned, "weight");
+    return detail::CpuEmbedding::from_parts(encoder_, token_bytes_, rows_of(learned));
   }
 
   /// A copy of the weights, (d_model, D), in float32. Throws std::invalid_argument if they are of another
@@ -341,11 +362,27 @@ class EmbeddingFunction {
     std::once_flag head_is_made;
     std::optional<detail::CpuHead> made_head;
   };
+  // Which numbers a weight has: the same ones if all of this is the same.
+  struct WeightState {
+    explicit WeightState(const torch::Tensor& weight)
+        : storage(
+              c10::intrusive_ptr<c10::StorageImpl>::reclaim_copy(weight.storage().unsafeGetStorageImpl())),
+          data(weight.data_ptr()),
+          strides(weight.strides().vec()),
+          version(weight._version()) {}
+    bool operator==(const WeightState& other) const {
+      return storage._unsafe_get_target() == other.storage._unsafe_get_target() && data == other.data &&
+             strides == other.strides && version == other.version;
+    }
+    c10::weak_intrusive_ptr<c10::StorageImpl> storage;  // its address is not used again while this is there
+    const void* data;
+    std::vector<std::int64_t> strides;
+    std::int64_t version;
+  };
   struct Cache {
     std::mutex mutex;
     std::shared_ptr<Snapshot> snapshot;
-    std::optional<c10::weak_intrusive_ptr<c10::StorageImpl>> storage;  // weak: its address is not used again
-    std::int64_t version = 0;
+    std::optional<WeightState> state;
     std::shared_ptr<const detail::DeviceTokens> tokens;
     torch::TensorOptions tokens_options;
   };
@@ -423,21 +460,23 @@ class EmbeddingFunction {
                                     static_cast<std::size_t>(weight.numel()));
     const auto learned =
         LearnedProjection::from_rows(static_cast<int>(weight.size(0)), encoder_.code_dim(), shared);
+    return rows_of(learned);
+  }
+
+  ProjectionRows<float> rows_of(const LearnedProjection& learned) const {
     return ProjectionRows<float>::round(encoder_.options().z_normalize ? kronecker::detail::centred(learned)
                                                                        : learned);
   }
 
   std::shared_ptr<Snapshot> snapshot(const torch::Tensor& weight) const {
     const std::lock_guard lock(cache_->mutex);
-    c10::StorageImpl* storage = weight.storage().unsafeGetStorageImpl();
-    const std::int64_t version = weight._version();
-    const bool is_known =
-        cache_->snapshot && cache_->version == version && cache_->storage->_unsafe_get_target() == storage;
-    if (!is_known) {
+    // Tensors of the inference mode do not count their changes, so nothing is kept for them.
+    std::optional<WeightState> state;
+    if (!weight.is_inference()) state.emplace(weight);
+    if (!cache_->snapshot || !state || !(state == cache_->state)) {
       cache_->snapshot = std::make_shared<Snapshot>(
           detail::CpuEmbedding::from_parts(encoder_, token_bytes_, rows_to_gather(weight)));
-      cache_->version = version;
-      cache_->storage.emplace(c10::intrusive_ptr<c10::StorageImpl>::reclaim_copy(storage));
+      cache_->state = std::move(state);
     }
     return cache_->snapshot;
   }
