@@ -3,7 +3,6 @@
 #include "progress.hpp"
 #include "report.hpp"
 #include "saved_embedding.hpp"
-#include "shown.hpp"
 
 #include <kronecker/analysis/fit.hpp>
 #include <kronecker/vocabularies/load.hpp>
@@ -14,7 +13,6 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 #include <limits>
 #include <stdexcept>
 #include <string>
@@ -247,13 +245,15 @@ class Export {
       : command_(tool.add_subcommand(
             "export", "Write the ordinary table of a saved embedding, or an ONNX model of it")) {
     command_->add_option("MODEL", model_, "Saved embedding")->type_name("FILE")->required();
-    command_->add_option("--name", name_, "Name of the tensor")->type_name("NAME")->capture_default_str();
-    command_->add_option("--type", type_, "F32, F16 or BF16")
-        ->type_name("TYPE")
-        ->check(CLI::IsMember({"F32", "F16", "BF16"}))
-        ->capture_default_str();
-    command_->add_flag("--onnx", as_onnx_,
-                       "Write an ONNX model, from ids to embeddings, with the rows as they are");
+    auto* name = command_->add_option("--name", name_, "Name of the tensor");
+    name->type_name("NAME")->capture_default_str();
+    auto* type = command_->add_option("--type", type_, "F32, F16 or BF16");
+    type->type_name("TYPE")->check(CLI::IsMember({"F32", "F16", "BF16"}))->capture_default_str();
+    command_
+        ->add_flag("--onnx", as_onnx_,
+                   "Write an ONNX model, from ids to embeddings, with the rows as they are")
+        ->excludes(name)
+        ->excludes(type);
     add_output(*command_, output_, "safetensors file to write, or ONNX model");
   }
   const CLI::App* command() const { return command_; }
@@ -275,9 +275,8 @@ class Export {
 #ifdef KRON_HAS_ONNX
     kronecker::load_any(model_, [&](const auto& embedding) {
       kronecker::export_onnx(output_, embedding);
-      fmt::print("wrote {}: an ONNX model of {} tokens and d_model {}, rows of {}, {}B\n", output_,
-                 embedding.vocab_size(), embedding.d_model(), row_type(embedding),
-                 examples::short_number(static_cast<double>(std::filesystem::file_size(output_))));
+      fmt::print("wrote {}: an ONNX model of {} tokens and d_model {}, rows of {}\n", output_,
+                 embedding.vocab_size(), embedding.d_model(), row_type(embedding));
     });
     return 0;
 #else

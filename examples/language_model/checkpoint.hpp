@@ -45,11 +45,11 @@ inline void check_same_run(const std::filesystem::path& path, const nlohmann::js
 /// Reads a checkpoint of the run that `run` defines into model and optimiser; returns its progress. Throws
 /// FileError if the file is no complete checkpoint, or one of another run.
 inline nlohmann::json load_checkpoint(const std::filesystem::path& path, const nlohmann::json& run,
-                                      Gpt& model, torch::optim::Optimizer& optimizer) {
+                                      Gpt& model, torch::optim::Optimizer& optimizer, torch::Device device) {
   std::istringstream content(examples::read_file(path));
   try {
     torch::serialize::InputArchive archive, weights, moments;
-    archive.load_from(content);
+    archive.load_from(content, device);
     c10::IValue text;
     archive.read("progress", text);
     const nlohmann::json progress = nlohmann::json::parse(text.toStringRef());

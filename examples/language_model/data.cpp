@@ -59,7 +59,8 @@ nlohmann::json with_tokens(const nlohmann::json& prompts, const examples::Tokeni
       const auto word = prompt["unseen"].get<std::string>();
       const std::size_t at = lower_case(normal).find(word);
       if (at == normal.npos) throw std::invalid_argument(fmt::format("'{}' is not in '{}'", word, normal));
-      prompt["ids_before"] = tokenizer.encode(normal.substr(0, at));
+      const bool is_after_space = at > 0 && normal[at - 1] == ' ';  // which the word brings itself
+      prompt["ids_before"] = tokenizer.encode(normal.substr(0, at - (is_after_space ? 1 : 0)));
       prompt["ids_after"] = tokenizer.encode(normal.substr(at + word.size()));
     }
     result["generation"].push_back(prompt);

@@ -17,8 +17,6 @@
 #include <kronecker/files/replace_file.hpp>
 #include <kronecker/vocabularies/load.hpp>
 
-#include <fstream>
-
 namespace {
 
 using namespace language_model;
@@ -53,7 +51,9 @@ Settings settings_of(const TrainOptions& options) {
 }
 
 void write_json(const fs::path& path, const nlohmann::json& value) {
-  kronecker::replace_file(path, [&](std::ostream& file) { file << value.dump(1) << "\n"; });
+  kronecker::replace_file(path, [&](std::ostream& file) {
+    file << value.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+  });
 }
 
 int train(const TrainOptions& options) {
@@ -75,6 +75,7 @@ int train(const TrainOptions& options) {
   const fs::path result_path = options.output / "result.json";
   if (fs::exists(result_path)) {
     const auto old = nlohmann::json::parse(examples::read_file(result_path), nullptr, false);
+    if (!old.is_object()) throw kronecker::FileError(result_path.string() + ": not the result of a run");
     check_same_run(result_path, old.value("run", nlohmann::json::object()), training.definition());
     fmt::print("{}: this run is complete\n", result_path.string());
     return 0;
@@ -116,7 +117,9 @@ int main(int argc, char** argv) {
       ->check(CLI::PositiveNumber);
   training->add_option("--tokenizer", options.tokenizer, "the tokenizer with which the data was made")
       ->capture_default_str();
-  training->add_option("--device", options.device, "cpu or cuda")->capture_default_str();
+  training->add_option("--device", options.device, "cpu or cuda")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
 
   fs::path report_folder;
   std::vector<fs::path> results;

@@ -4,6 +4,7 @@
 
 #include "model.hpp"
 
+#include <fmt/core.h>
 #include <kronecker/kronecker.hpp>
 #include <nlohmann/json.hpp>
 
@@ -12,6 +13,7 @@
 #include <iterator>
 #include <map>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -117,8 +119,9 @@ class PromptEvaluation {
   /// Logits (V) and hidden state (d_model) at the last position.
   std::pair<Tensor, Tensor> next_token(Prompt prompt) {
     const torch::NoGradGuard no_gradient;
-    const auto context = static_cast<std::size_t>(model_->context());
-    if (prompt.ids.size() > context) prompt.ids.resize(context);
+    if (prompt.ids.size() > static_cast<std::size_t>(model_->context()))
+      throw std::invalid_argument(fmt::format("a prompt of {} tokens does not fit into the context of {}",
+                                              prompt.ids.size(), model_->context()));
     const std::vector<std::int64_t> ids(prompt.ids.begin(), prompt.ids.end());
     const Tensor hidden =
         model_->hidden(torch::tensor(ids).unsqueeze(0).to(device_), prompt.overrides)[0][-1];

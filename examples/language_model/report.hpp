@@ -43,8 +43,17 @@ class Report {
       const auto result = nlohmann::json::parse(examples::read_file(path), nullptr, false);
       if (!result.is_object() || !result.contains("curve") || !result.contains("misspelled_pairs"))
         throw kronecker::FileError(path.string() + ": not the result of a run");
-      const auto& run = result["run"];
-      runs_[run.at("arm").get<std::string>()][run.at("seed").get<std::uint64_t>()] = result;
+      nlohmann::json run = result["run"];
+      const auto arm = run.at("arm").get<std::string>();
+      const auto seed = run.at("seed").get<std::uint64_t>();
+      run.erase("arm");
+      run.erase("seed");
+      if (shared_.is_null()) shared_ = run;
+      if (run != shared_)
+        throw kronecker::FileError(path.string() + ": its settings are not those of the other runs");
+      if (!runs_[arm].emplace(seed, result).second)
+        throw kronecker::FileError(
+            fmt::format("{}: there is another run of {} with seed {}", path.string(), arm, seed));
     }
   }
 
@@ -91,7 +100,7 @@ class Report {
   }
 
   std::string setting() const {
-    const auto& run = runs_.begin()->second.begin()->second["run"];
+    const auto& run = shared_;
     return fmt::format(
         "A model of {} layers, d_model {}, {} heads, context {}; {} tokens in the vocabulary, pos_dim {}. {} "
         "steps "
@@ -232,6 +241,7 @@ class Report {
   }
 
   std::map<std::string, Seeds> runs_;  // by arm
+  nlohmann::json shared_;              // the settings that all runs have
 };
 
 /// Writes results.md, results.json and curves.tsv.

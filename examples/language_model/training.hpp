@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <numbers>
 #include <vector>
 
@@ -65,7 +66,7 @@ class Training {
     double loss = 0;  // of the last step
     nlohmann::json curve = nlohmann::json::array();
     if (std::filesystem::exists(checkpoint)) {
-      const nlohmann::json progress = load_checkpoint(checkpoint, run_, model_, *optimizer_);
+      const nlohmann::json progress = load_checkpoint(checkpoint, run_, model_, *optimizer_, device_);
       step = progress.at("step").get<int>();
       curve = progress.at("curve");
       loss = curve.back().at("training_loss").get<double>();

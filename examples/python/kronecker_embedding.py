@@ -7,6 +7,7 @@
 """
 
 import ctypes
+import os
 
 import numpy as np
 
@@ -17,7 +18,7 @@ class KroneckerEmbedding:
         self._library.kronecker_error_message.restype = ctypes.c_char_p
         self._library.kronecker_version.restype = ctypes.c_char_p
         self._handle = ctypes.c_void_p()
-        self._check(self._library.kronecker_open(str(path).encode(), ctypes.byref(self._handle)))
+        self._check(self._library.kronecker_open(os.fsencode(path), ctypes.byref(self._handle)))
         self.vocab_size = self._library.kronecker_vocab_size(self._handle)
         self.d_model = self._library.kronecker_d_model(self._handle)
         self.version = self._library.kronecker_version().decode()
@@ -27,6 +28,9 @@ class KroneckerEmbedding:
             self._library.kronecker_close(self._handle)
 
     def embed_ids(self, ids):
+        ids = np.asarray(ids)
+        if ids.size > 0 and (ids.dtype.kind not in "iu" or ids.max() > np.iinfo(np.int32).max or ids.min() < 0):
+            raise ValueError("ids must be integers from 0 to 2^31 - 1")
         ids = np.ascontiguousarray(ids, np.int32)
         out = np.empty((*ids.shape, self.d_model), np.float32)
         self._call("kronecker_embed_ids", ids.ctypes, ctypes.c_size_t(ids.size), out=out)
@@ -52,4 +56,4 @@ class KroneckerEmbedding:
 
     def _check(self, status):
         if status != 0:
-            raise ValueError(self._library.kronecker_error_message().decode())
+            raise ValueError(self._library.kronecker_error_message().decode(errors="replace"))

@@ -11,7 +11,10 @@ expected="kronecker_close kronecker_d_model kronecker_embed_ids kronecker_embed_
 expected+="kronecker_logits kronecker_open kronecker_version kronecker_vocab_size "
 [ "$exported" = "$expected" ] || { echo "exported: $exported" >&2; exit 1; }
 
-head -c $((4096 * 6 * 4)) /dev/zero | tr '\0' '\2' >rows.bin
+# Every number another one, between 1 and 2.
+for ((i = 0; i < 4096 * 6; ++i)); do printf '%08x' $((0x3f800000 + i * 331 % 0x800000)); done |
+  sed 's/\(..\)\(..\)\(..\)\(..\)/\\x\4\\x\3\\x\2\\x\1/g' >rows.txt
+printf '%b' "$(cat rows.txt)" >rows.bin
 printf '{"w":{"dtype":"F32","shape":[6,4096],"data_offsets":[0,%d]}}' $((4096 * 6 * 4)) >header.json
 size=$(wc -c <header.json)
 { printf "\\x$(printf %02x "$size")\\0\\0\\0\\0\\0\\0\\0"; cat header.json rows.bin; } >model.safetensors
@@ -30,6 +33,11 @@ import sys
 import numpy as np
 from kronecker_embedding import KroneckerEmbedding
 embedding = KroneckerEmbedding("e.kron", sys.argv[1])
+for line in open("c.txt"):
+    word, numbers = line.rstrip("\n").split(":")
+    expected = embedding.embed_strings([word])[0, :4]
+    assert np.array_equal(np.array(numbers.split(), np.float32), expected), line
+    assert len(set(expected)) == 4
 assert (embedding.vocab_size, embedding.d_model, embedding.version) == (8000, 6, "0.1.0")
 ours, tool = embedding.embed_strings([" unfoxlike"]), np.load("tool.npy")
 assert np.array_equal(ours.view(np.uint32), tool.view(np.uint32))

@@ -28,16 +28,22 @@ train "$scratch/again" --arm kronecker-tied >/dev/null 2>&1
 cmp "$scratch/whole-kronecker-tied/result.json" "$scratch/again/result.json" || fail "the same seed, another curve"
 train "$scratch/again" --arm kronecker-tied 2>&1 | grep -q "this run is complete" || fail "a complete run is not noticed"
 
-kills=0
-while [ $kills -lt 10 ]; do
+last=""
+for ((kills = 0; kills < 10; ++kills)); do
   "$programs/language_model" train "$scratch/data" --config tiny --output "$scratch/killed" --arm kronecker-tied \
     >/dev/null 2>>"$scratch/killed.log" &
   run=$!
-  sleep "0.$((RANDOM % 5 + 3))"
-  kill -9 $run 2>/dev/null && kills=$((kills + 1))
+  # The run is killed somewhere after it has got on, as its checkpoint says.
+  for ((waits = 0; waits < 1000; ++waits)); do
+    [ "$(stat -c %i "$scratch/killed/checkpoint" 2>/dev/null)" = "$last" ] || break
+    sleep 0.01
+  done
+  sleep "0.0$((RANDOM % 10))"
+  kill -9 $run 2>/dev/null || true
   wait $run 2>/dev/null || true
-  [ ! -e "$scratch/killed/result.json" ] || { rm "$scratch/killed/result.json" "$scratch/killed/checkpoint"; }
+  last=$(stat -c %i "$scratch/killed/checkpoint")
 done
+rm -f "$scratch/killed/result.json"  # a fast machine may be through already
 train "$scratch/killed" --arm kronecker-tied >/dev/null 2>>"$scratch/killed.log"
 grep -q "goes on after step" "$scratch/killed.log" || fail "no run went on from a checkpoint"
 cmp "$scratch/whole-kronecker-tied/result.json" "$scratch/killed/result.json" || fail "killed runs end otherwise"
@@ -68,8 +74,8 @@ rm "$scratch/short/checkpoint"
 refused on_full_disk "checkpoint"
 [ ! -e "$scratch/short/checkpoint" ] || fail "half a checkpoint was left"
 "$programs/language_model" train "$scratch/data" --config tiny --output "$scratch/short" --arm kronecker-tied >/dev/null 2>&1 &
-until [ -e "$scratch/short/checkpoint" ]; do sleep 0.02; done
-kill -9 $!
+for ((waits = 0; waits < 1000; ++waits)); do [ ! -e "$scratch/short/checkpoint" ] || break; sleep 0.02; done
+kill -9 $! || true
 wait $! 2>/dev/null || true
 cp "$scratch/short/checkpoint" "$scratch/before"
 refused on_full_disk "checkpoint"
