@@ -56,7 +56,8 @@ inline Settings configuration(const std::string& name) {
   if (name == "small") return settings;
   if (name == "tiny") {
     settings.layers = settings.heads = 1;
-    settings.d_model = settings.context = 8;
+    settings.d_model = 8;
+    settings.context = 32;  // the prompts have to fit in
     settings.steps = 300;
     settings.batch = settings.micro_batch = 2;
     settings.evaluation_tokens = settings.final_tokens = 64;
