@@ -61,10 +61,15 @@ RowMajorMatrix<float> compute(const onnx::ModelProto& model, Eigen::Index vocab_
   return out;
 }
 
-std::vector<std::string> operators(const onnx::ModelProto& model) {
-  std::vector<std::string> types;
-  for (const auto& node : model.graph().node()) types.push_back(node.op_type());
-  return types;
+/// "Operator(inputs) output" of every node.
+std::vector<std::string> nodes(const onnx::ModelProto& model) {
+  std::vector<std::string> found;
+  for (const auto& node : model.graph().node()) {
+    std::string text = node.op_type();
+    for (const auto& input : node.input()) (text += ' ') += input;
+    found.push_back((text += " > ") += node.output(0));
+  }
+  return found;
 }
 
 }  // namespace
