@@ -70,6 +70,7 @@ class KroneckerEmbeddingImpl : public torch::nn::Cloneable<KroneckerEmbeddingImp
     torch::nn::init::normal_(projection->weight, 0, 1 / std::sqrt(static_cast<double>(encoder().code_dim())));
   }
 
+  /// Writes the module's name and sizes.
   void pretty_print(std::ostream& stream) const override {
     stream << "kronecker::torch_module::KroneckerEmbedding(num_embeddings=" << vocab_size()
            << ", embedding_dim=" << options.embedding_dim() << ", char_dim=" << encoder().char_dim()
