@@ -88,8 +88,16 @@ TEMPLATE_TEST_CASE("a model's constants and operators make the embeddings, bit f
 TEST_CASE("a model holds the lit rows and is documented") {
   const onnx::ModelProto model = kronecker::to_onnx(make_embedding());
   CHECK(model.opset_import(0).version() == 13);
-  CHECK(operators(model) ==
-        std::vector<std::string>{"Gather", "Cast", "Gather", "ReduceSum", "Gather", "Mul"});
+  CHECK(nodes(model) ==
+        std::vector<std::string>{"Gather token_slots input_ids > slots_16", "Cast slots_16 > slots",
+                                 "Gather rows slots > lit_rows", "ReduceSum lit_rows position_axis > sums",
+                                 "Gather token_scales input_ids > scales", "Mul sums scales > embeddings"});
+  CHECK(nodes(kronecker::to_onnx(make_embedding().cast<std::int8_t>())) ==
+        std::vector<std::string>{
+            "Gather token_slots input_ids > slots_16", "Cast slots_16 > slots",
+            "Gather rows slots > lit_rows", "Cast lit_rows > lit_rows_32",
+            "ReduceSum lit_rows_32 position_axis > sums", "Gather token_scales input_ids > scales",
+            "Mul scales column_scales > scales_of_columns", "Mul sums scales_of_columns > embeddings"});
   CHECK(constant(model, "rows").dims(0) == 3 + 6 + 2 + 7 + 1);  // of the 8 bytes of " foxes a", ' ' is shared
   CHECK(constant(model, "token_slots").dims(1) == 8);
   REQUIRE(model.graph().input_size() == 1);
