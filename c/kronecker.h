@@ -1,9 +1,9 @@
-/* Kronecker embeddings from C, and from every language that can call C: opens an embedding that kronecker::save or the
-   tool kron wrote, and embeds.
+/* Kronecker embeddings from C, and from every language that can call C: opens an embedding that
+   kronecker::save or the tool kron wrote, and embeds.
 
-   Functions return KRONECKER_OK or another code, and then kronecker_error_message() says what is wrong, with the value
-   and its limit; nothing was written to the output. An embedding may be used by any number of threads at a time.
-   Arrays are row-major float32; their sizes are given in floats and checked. */
+   Functions return KRONECKER_OK or another code, and then kronecker_error_message() says what is wrong, with
+   the value and its limit; nothing was written to the output. An embedding may be used by any number of
+   threads at a time. Arrays are row-major float32; their sizes are given in floats and checked. */
 #ifndef KRONECKER_H
 #define KRONECKER_H
 
@@ -36,7 +36,8 @@ typedef enum kronecker_status {
 /* An opened embedding. */
 typedef struct kronecker_embedding kronecker_embedding;
 
-/* Maps the file at `path` (UTF-8) and stores the embedding, to be closed, in `*embedding`. No row is read yet. */
+/* Maps the file at `path` (UTF-8) and stores the embedding, to be closed, in `*embedding`. No row is read
+ * yet. */
 KRONECKER_API kronecker_status kronecker_open(const char* path, kronecker_embedding** embedding);
 
 /* Ends the use of an embedding; null is none. */
@@ -47,20 +48,22 @@ KRONECKER_API int32_t kronecker_vocab_size(const kronecker_embedding* embedding)
 KRONECKER_API int32_t kronecker_d_model(const kronecker_embedding* embedding);
 
 /* The embeddings of `count` tokens into `out`, (count, d_model). */
-KRONECKER_API kronecker_status kronecker_embed_ids(const kronecker_embedding* embedding, const int32_t* ids, size_t count,
-                                                   float* out, size_t out_size);
+KRONECKER_API kronecker_status kronecker_embed_ids(const kronecker_embedding* embedding, const int32_t* ids,
+                                                   size_t count, float* out, size_t out_size);
 
-/* The embeddings of `count` byte strings of the given lengths, tokens or not, into `out`, (count, d_model). */
-KRONECKER_API kronecker_status kronecker_embed_strings(const kronecker_embedding* embedding, const char* const* strings,
-                                                       const size_t* lengths, size_t count, float* out, size_t out_size);
+/* The embeddings of `count` byte strings of the given lengths, tokens or not, into `out`, (count, d_model).
+ */
+KRONECKER_API kronecker_status kronecker_embed_strings(const kronecker_embedding* embedding,
+                                                       const char* const* strings, const size_t* lengths,
+                                                       size_t count, float* out, size_t out_size);
 
-/* The logits of all tokens for `count` hidden states, (count, d_model) -> (count, V), by the same weights as the output
-   head. The first call makes the head, O(V). */
-KRONECKER_API kronecker_status kronecker_logits(const kronecker_embedding* embedding, const float* hidden, size_t count,
-                                                float* out, size_t out_size);
+/* The logits of all tokens for `count` hidden states, (count, d_model) -> (count, V), by the same weights as
+   the output head. The first call makes the head, O(V). */
+KRONECKER_API kronecker_status kronecker_logits(const kronecker_embedding* embedding, const float* hidden,
+                                                size_t count, float* out, size_t out_size);
 
-/* What was wrong in the last call of this thread that did not return KRONECKER_OK; "" if none. Valid until the next such
-   call. */
+/* What was wrong in the last call of this thread that did not return KRONECKER_OK; "" if none. Valid until
+   the next such call. */
 KRONECKER_API const char* kronecker_error_message(void);
 
 /* The library's version, "0.1.0". */
