@@ -149,6 +149,25 @@ expect(0 "wrote table.safetensors: wte.weight of .8000, 1. F16" kron export mode
 expect(0 "F16  wte.weight .8000, 1." kron inspect table.safetensors)
 expect(0 "wrote fit.kron: the projection explains 100.00 % of the table" kron fit table.safetensors --name wte.weight
   --vocabulary ${vocabulary} --pos-dim 4 --no-z-normalize --output fit.kron)
+
+# A GGUF model with a table of 8000 x 1 in F16, and no other tensor.
+execute_process(COMMAND printf "GGUF\\3\\0\\0\\0\\1\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\21\\0\\0\\0\\0\\0\\0\\0token_embd.weight\\2\\0\\0\\0\\1\\0\\0\\0\\0\\0\\0\\0\\100\\37\\0\\0\\0\\0\\0\\0\\1"
+  OUTPUT_FILE ${BINARY}/front.bin)
+execute_process(COMMAND head -c 16026 /dev/zero OUTPUT_FILE ${BINARY}/table.bin)
+execute_process(COMMAND cat front.bin table.bin WORKING_DIRECTORY ${BINARY} OUTPUT_FILE ${BINARY}/model.gguf)
+expect(2 "kron: model.gguf: there is no 'output.weight', so the output head is the table" kron export model.kron
+  --gguf model.gguf --output new.gguf)
+expect(0 "wrote new.gguf: model.gguf with a table of .8000, 1. F16" kron export model.kron --gguf model.gguf --type F16
+  --head new --output new.gguf)
+expect(0 "wrote both.gguf" kron export model.kron --gguf model.gguf --head old --output both.gguf)
+file(SIZE ${BINARY}/new.gguf size)
+if(NOT size EQUAL 16096)
+  message(FATAL_ERROR "the GGUF model with a new table has ${size} bytes")
+endif()
+expect(2 "kron: d_model 1 is not a multiple of the 32 values in a block of Q8_0" kron export model.kron --gguf model.gguf
+  --type Q8_0 --head old --output new.gguf)
+expect(2 "kron: --type Q8_0 is for GGUF models: give --gguf" kron export model.kron --type Q8_0 --output none.safetensors)
+expect(2 "kron: --head requires --gguf" kron export model.kron --head old --output none.safetensors)
 if(PYTHON)
   execute_process(COMMAND ${PYTHON} ${CMAKE_CURRENT_LIST_DIR}/check_safetensors.py model.kron table.safetensors
     WORKING_DIRECTORY ${BINARY} OUTPUT_VARIABLE output COMMAND_ERROR_IS_FATAL ANY)

@@ -1,4 +1,5 @@
 #include "catch.hpp"
+#include "gguf_bytes.hpp"
 
 #include <kronecker/vocabularies/gguf.hpp>
 
@@ -16,36 +17,11 @@ using kronecker::parse_gguf_metadata;
 using kronecker::TokenText;
 using kronecker::Vocabulary;
 
+using namespace test_support::gguf;
+
 namespace {
 
 const auto path = std::filesystem::path(KRONECKER_SCRATCH_DIR) / "vocabulary.gguf";
-
-enum Type : std::uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, text, array, u64, i64, f64 };
-
-template <class T>
-std::string bytes(T number) {
-  std::uint64_t bits = static_cast<std::uint64_t>(number);
-  std::string little_endian;
-  for (std::size_t i = 0; i < sizeof(T); ++i, bits >>= 8) little_endian += static_cast<char>(bits & 0xFF);
-  return little_endian;
-}
-
-std::string string(const std::string& value) { return bytes(std::uint64_t{value.size()}) + value; }
-
-std::string entry(const std::string& key, Type type, const std::string& value) {
-  return string(key) + bytes(static_cast<std::uint32_t>(type)) + value;
-}
-
-std::string array_of(Type type, std::uint64_t count, const std::string& values) {
-  return bytes(static_cast<std::uint32_t>(type)) + bytes(count) + values;
-}
-
-std::string file(const std::vector<std::string>& entries, std::uint32_t version = 3) {
-  std::string content =
-      "GGUF" + bytes(version) + bytes(std::uint64_t{0}) + bytes(std::uint64_t{entries.size()});
-  for (const std::string& one : entries) content += one;
-  return content;
-}
 
 std::string parse_message(const std::string& content) {
   const std::string what = message_of<FileError>([&] { parse_gguf_metadata("file", content); });

@@ -5,6 +5,7 @@
 #include "saved_embedding.hpp"
 
 #include <kronecker/analysis/fit.hpp>
+#include <kronecker/files/gguf_table.hpp>
 #include <kronecker/vocabularies/load.hpp>
 
 #ifdef KRON_HAS_ONNX
@@ -238,39 +239,74 @@ class Embed {
   std::vector<std::string> strings_;
 };
 
-/// kron export: the ordinary table, for engines that want one, or an ONNX model without a table.
+/// kron export: the ordinary table, alone or within a GGUF model, for engines that want one, or an ONNX model
+/// without a table.
 class Export {
  public:
   explicit Export(CLI::App& tool)
-      : command_(tool.add_subcommand(
-            "export", "Write the ordinary table of a saved embedding, or an ONNX model of it")) {
+      : command_(tool.add_subcommand("export",
+                                     "Write the ordinary table of a saved embedding, alone or into a GGUF "
+                                     "model, or an ONNX model of the embedding")) {
     command_->add_option("MODEL", model_, "Saved embedding")->type_name("FILE")->required();
     auto* name = command_->add_option("--name", name_, "Name of the tensor");
     name->type_name("NAME")->capture_default_str();
-    auto* type = command_->add_option("--type", type_, "F32, F16 or BF16");
-    type->type_name("TYPE")->check(CLI::IsMember({"F32", "F16", "BF16"}))->capture_default_str();
+    auto* type = command_->add_option("--type", type_, "F32, F16 or BF16; with --gguf also Q8_0");
+    type->type_name("TYPE")->check(CLI::IsMember({"F32", "F16", "BF16", "Q8_0"}))->capture_default_str();
+    auto* gguf =
+        command_->add_option("--gguf", gguf_, "Write this GGUF model with the table in place of its own");
+    gguf->type_name("FILE")->excludes(name);
+    command_
+        ->add_option("--head", head_,
+                     "Output head of a GGUF model that takes the table for it: the old table or the new one")
+        ->type_name("WHICH")
+        ->check(CLI::IsMember({"old", "new"}))
+        ->needs(gguf);
     command_
         ->add_flag("--onnx", as_onnx_,
                    "Write an ONNX model, from ids to embeddings, with the rows as they are")
         ->excludes(name)
-        ->excludes(type);
-    add_output(*command_, output_, "safetensors file to write, or ONNX model");
+        ->excludes(type)
+        ->excludes(gguf);
+    add_output(*command_, output_, "safetensors file to write, or GGUF or ONNX model");
   }
   const CLI::App* command() const { return command_; }
 
   int run() const {
     if (as_onnx_) return write_onnx();
+    if (type_ == "Q8_0" && gguf_.empty())
+      throw std::invalid_argument("--type Q8_0 is for GGUF models: give --gguf");
     kronecker::load_any(model_, [&](const auto& embedding) {
-      if (type_ == "F32") kronecker::export_table<float>(output_, embedding, name_);
-      if (type_ == "F16") kronecker::export_table<Eigen::half>(output_, embedding, name_);
-      if (type_ == "BF16") kronecker::export_table<Eigen::bfloat16>(output_, embedding, name_);
-      fmt::print("wrote {}: {} of ({}, {}) {}\n", output_, name_, embedding.vocab_size(), embedding.d_model(),
-                 type_);
+      if (gguf_.empty())
+        write_table(embedding);
+      else
+        write_gguf(embedding);
     });
     return 0;
   }
 
  private:
+  template <class Embedding>
+  void write_table(const Embedding& embedding) const {
+    if (type_ == "F32") kronecker::export_table<float>(output_, embedding, name_);
+    if (type_ == "F16") kronecker::export_table<Eigen::half>(output_, embedding, name_);
+    if (type_ == "BF16") kronecker::export_table<Eigen::bfloat16>(output_, embedding, name_);
+    fmt::print("wrote {}: {} of ({}, {}) {}\n", output_, name_, embedding.vocab_size(), embedding.d_model(),
+               type_);
+  }
+
+  template <class Embedding>
+  void write_gguf(const Embedding& embedding) const {
+    kronecker::GgufTableOptions options;
+    if (type_ == "F16") options.type = kronecker::GgmlType::f16;
+    if (type_ == "BF16") options.type = kronecker::GgmlType::bf16;
+    if (type_ == "Q8_0") options.type = kronecker::GgmlType::q8_0;
+    if (head_ == "old") options.tied_head = kronecker::TiedHead::old_table;
+    if (head_ == "new") options.tied_head = kronecker::TiedHead::new_table;
+    kronecker::export_gguf(output_, embedding, gguf_, options);
+    fmt::print("wrote {}: {} with a table of ({}, {}) {}\n", output_, gguf_, embedding.vocab_size(),
+               embedding.d_model(), type_);
+  }
+
   int write_onnx() const {
 #ifdef KRON_HAS_ONNX
     kronecker::load_any(model_, [&](const auto& embedding) {
@@ -285,7 +321,7 @@ class Export {
   }
 
   CLI::App* command_;
-  std::string model_, output_;
+  std::string model_, output_, gguf_, head_;
   std::string name_ = "model.embed_tokens.weight";
   std::string type_ = "F32";
   bool as_onnx_ = false;

@@ -6,6 +6,7 @@
 #include <kronecker/embedding.hpp>
 #include <kronecker/error.hpp>
 #include <kronecker/files/safetensors.hpp>
+#include <kronecker/files/table.hpp>
 #include <kronecker/projection.hpp>
 #include <kronecker/types.hpp>
 
@@ -17,7 +18,6 @@
 #include <filesystem>
 #include <iterator>
 #include <limits>
-#include <numeric>
 #include <ostream>
 #include <set>
 #include <string>
@@ -63,27 +63,17 @@ inline void export_projection(const std::filesystem::path& path, const LearnedPr
 /// Writes the ordinary table of an embedding, (V, d_model), as the tensor `name` of a safetensors file, so
 /// that an engine can run it unmodified: "model.embed_tokens.weight" or "transformer.wte.weight". `Scalar` is
 /// float, Eigen::half or Eigen::bfloat16. The table is never held in memory as a whole. Throws FileError if
-/// the file cannot be written; an old one then stays as it was.
+/// the file cannot be written, and std::invalid_argument if a value is beyond the range of Scalar; an old
+/// file then stays as it was.
 template <class Scalar = float, class Encoder, class Rows>
 void export_table(const std::filesystem::path& path, const KroneckerEmbedding<Encoder, Rows>& embedding,
                   const std::string& name) {
-  const auto write = [&](std::ostream& file) {
-    constexpr TokenId block = 1024;
-    std::vector<TokenId> ids;
-    for (TokenId first = 0; first < embedding.vocab_size() && file; first += block) {
-      ids.resize(static_cast<std::size_t>(std::min(block, embedding.vocab_size() - first)));
-      std::iota(ids.begin(), ids.end(), first);
-      const RowMajorMatrix<Scalar> rows = embedding.forward(ids).template cast<Scalar>();
-      file.write(reinterpret_cast<const char*>(rows.data()),
-                 static_cast<std::streamsize>(static_cast<std::size_t>(rows.size()) * sizeof(Scalar)));
-    }
-  };
   write_safetensors(
       path,
       {{name,
         std::string(detail::tensor_type_name<Scalar>()),
         {static_cast<std::size_t>(embedding.vocab_size()), static_cast<std::size_t>(embedding.d_model())},
-        write}});
+        [&](std::ostream& file) { detail::write_table<Scalar>(file, embedding); }}});
 }
 
 namespace detail {

@@ -1,11 +1,12 @@
 #pragma once
 
-/// The metadata at the front of GGUF files (ggml's format, versions 2 and 3, little-endian): named values.
-/// Tensors are not read.
+/// What stands before the weights in GGUF files (ggml's format, versions 2 and 3, little-endian): named
+/// values, the metadata, and the directory of the tensors.
 
 #include <kronecker/error.hpp>
 #include <kronecker/files/mapped_file.hpp>
 
+#include <algorithm>
 #include <bit>
 #include <concepts>
 #include <cstddef>
@@ -41,20 +42,37 @@ struct GgufMetadata {
   }
 };
 
+/// A tensor's entry in the directory of a GGUF file.
+struct GgufTensor {
+  std::string name;                  ///< "token_embd.weight", ...
+  std::vector<std::uint64_t> shape;  ///< Values along the first dimension lie side by side: (d_model, V).
+  std::uint32_t type = 0;            ///< ggml's number for the type of the values.
+  std::uint64_t offset = 0;          ///< Of the first byte, from where the data begins.
+};
+
+/// Everything before the data of a GGUF file, and where it ends.
+struct GgufDirectory {
+  GgufMetadata metadata;
+  std::vector<GgufTensor> tensors;  ///< In the file's order.
+  std::uint64_t alignment = 32;     ///< Offsets of tensors, and of the data, are multiples of it.
+  std::size_t metadata_end = 0;     ///< Where the metadata ends and the tensors' entries begin, in bytes.
+  std::size_t data_begin = 0;       ///< Where the data begins, in bytes.
+};
+
 namespace detail {
 
-/// Reads the metadata at the front of a file's content, every size checked against what is left of it.
+/// Reads what stands before the weights, in its order, every size checked against what is left of the file.
 class GgufParser {
  public:
   GgufParser(const std::string& path, std::string_view content) : path_(path), content_(content) {}
 
-  GgufMetadata parse() {
+  GgufMetadata metadata() {
     if (content_.substr(0, 4) != "GGUF") refuse("expected the magic string GGUF");
     at_ = 4;
     const auto version = read<std::uint32_t>();
     if (version != 2 && version != 3)
       refuse("GGUF version ", version, "; versions 2 and 3, little-endian, are supported");
-    read<std::uint64_t>();  // the number of tensors
+    tensor_count_ = read<std::uint64_t>();
     const auto value_count = read<std::uint64_t>();
 
     GgufMetadata metadata;
@@ -65,7 +83,27 @@ class GgufParser {
       if (!read_value) continue;
       if (!metadata.values.emplace(key_, std::move(*read_value)).second) refuse("the key is there twice");
     }
+    key_.clear();
     return metadata;
+  }
+
+  /// The directory, of which `metadata` is the first part.
+  GgufDirectory directory() {
+    GgufDirectory directory;
+    directory.metadata = metadata();
+    directory.metadata_end = at_;
+    constexpr std::string_view alignment_key = "general.alignment";
+    if (directory.metadata.values.contains(alignment_key)) {
+      const auto* alignment = directory.metadata.find<std::uint64_t>(alignment_key);
+      if (!alignment || !std::has_single_bit(*alignment))
+        fail<FileError>(path_, ": '", alignment_key, "' is not a power of two");
+      directory.alignment = *alignment;
+    }
+    for (std::uint64_t i = 0; i < tensor_count_; ++i)
+      directory.tensors.push_back(tensor(directory.alignment));
+    const std::uint64_t padding = (directory.alignment - at_ % directory.alignment) % directory.alignment;
+    directory.data_begin = at_ + static_cast<std::size_t>(std::min(padding, bytes_left()));
+    return directory;
   }
 
  private:
@@ -103,6 +141,21 @@ class GgufParser {
       default:
         refuse("a value of the unknown type ", type);
     }
+  }
+
+  GgufTensor tensor(std::uint64_t alignment) {
+    GgufTensor tensor;
+    tensor.name = read<std::string>();
+    const auto dimensions = read<std::uint32_t>();
+    constexpr std::uint32_t most = 8;  // ggml has four
+    if (dimensions > most) refuse("tensor '", tensor.name.substr(0, 80), "' has ", dimensions, " dimensions");
+    for (std::uint32_t i = 0; i < dimensions; ++i) tensor.shape.push_back(read<std::uint64_t>());
+    tensor.type = read<std::uint32_t>();
+    tensor.offset = read<std::uint64_t>();
+    if (tensor.offset % alignment != 0)
+      refuse("tensor '", tensor.name.substr(0, 80), "' has the offset ", tensor.offset,
+             ", not a multiple of ", alignment);
+    return tensor;
   }
 
   std::optional<GgufValue> array(Count outer_count, int depth) {
@@ -173,6 +226,7 @@ class GgufParser {
   const std::string& path_;
   std::string_view content_;
   std::size_t at_ = 0;
+  std::uint64_t tensor_count_ = 0;
   std::string key_;  // of the value that is being read
 };
 
@@ -182,7 +236,12 @@ class GgufParser {
 /// it. Throws FileError, naming the byte, if it is not complete GGUF metadata of a supported version. Holds
 /// no more than eight times the content's size. O(size).
 inline GgufMetadata parse_gguf_metadata(const std::string& name, std::string_view content) {
-  return detail::GgufParser(name, content).parse();
+  return detail::GgufParser(name, content).metadata();
+}
+
+/// The same with the tensors' entries after it. Where the tensors' data lies in the file is not checked.
+inline GgufDirectory parse_gguf_directory(const std::string& name, std::string_view content) {
+  return detail::GgufParser(name, content).directory();
 }
 
 /// The metadata of the GGUF file at `path`, of which no more than the metadata is read. Errors are those of

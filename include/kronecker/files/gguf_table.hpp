@@ -1,0 +1,232 @@
+#pragma once
+
+/// A GGUF model with another table: `token_embd.weight` made of a Kronecker embedding, so that llama.cpp, or
+/// anything else that reads GGUF, runs it as it is.
+
+#include <kronecker/embedding.hpp>
+#include <kronecker/error.hpp>
+#include <kronecker/files/gguf.hpp>
+#include <kronecker/files/mapped_file.hpp>
+#include <kronecker/files/replace_file.hpp>
+#include <kronecker/files/table.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <ostream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace kronecker {
+
+/// Types in which ggml can hold a table, by its numbers for them. Q8_0 takes 34 bytes for 32 values.
+enum class GgmlType : std::uint32_t { f32 = 0, f16 = 1, q8_0 = 8, bf16 = 30 };
+
+/// What becomes of the output head of a model that has no `output.weight`, and so takes the table for it.
+enum class TiedHead {
+  refuse,     ///< It is an error: the head would change with the table.
+  old_table,  ///< It stays as it was: the old table is kept as `output.weight`.
+  new_table   ///< It becomes the new table.
+};
+
+/// How a table is put into a GGUF model.
+struct GgufTableOptions {
+  GgmlType type = GgmlType::f32;          ///< Of the table's values.
+  TiedHead tied_head = TiedHead::refuse;  ///< Has no meaning for a model that has an `output.weight`.
+};
+
+namespace detail {
+
+/// How ggml stores values of a type: in blocks of so many values, which take so many bytes.
+struct GgmlBlock {
+  std::uint32_t type;
+  std::uint64_t values, bytes;
+};
+
+/// Nothing for a type that is not known here.
+inline std::optional<GgmlBlock> ggml_block(std::uint32_t type) {
+  constexpr GgmlBlock blocks[] = {
+      {0, 1, 4},      {1, 1, 2},      {2, 32, 18},   {3, 32, 20},    {6, 32, 22},    {7, 32, 24},
+      {8, 32, 34},    {9, 32, 36},    {10, 256, 84}, {11, 256, 110}, {12, 256, 144}, {13, 256, 176},
+      {14, 256, 210}, {15, 256, 292}, {16, 256, 66}, {17, 256, 74},  {18, 256, 98},  {19, 256, 50},
+      {20, 32, 18},   {21, 256, 110}, {22, 256, 82}, {23, 256, 136}, {24, 1, 1},     {25, 1, 2},
+      {26, 1, 4},     {27, 1, 8},     {28, 1, 8},    {29, 256, 56},  {30, 1, 2},     {34, 256, 54},
+      {35, 256, 66}};
+  for (const GgmlBlock& block : blocks)
+    if (block.type == type) return block;
+  return std::nullopt;
+}
+
+/// Size in bytes of a tensor's data, at most 2^64 - 1; nothing if its type is not known.
+inline std::optional<std::uint64_t> data_size(const GgufTensor& tensor) {
+  const std::optional<GgmlBlock> block = ggml_block(tensor.type);
+  if (!block) return std::nullopt;
+  constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t size = block->bytes;
+  for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
+    const std::uint64_t count = i == 0 ? tensor.shape[0] / block->values : tensor.shape[i];
+    size = count != 0 && size > most / count ? most : size * count;
+  }
+  return size;
+}
+
+/// The data of the tensors of a file.
+class GgufData {
+ public:
+  GgufData(const MappedFile& file, const GgufDirectory& directory)
+      : path_(file.path()), data_(file.text().substr(directory.data_begin)) {
+    for (const GgufTensor& tensor : directory.tensors) ends_.push_back(tensor.offset);
+    ends_.push_back(data_.size());
+    std::sort(ends_.begin(), ends_.end());
+  }
+
+  /// A tensor's, to its last byte; to where the next one begins if its type is not known here.
+  std::string_view of(const GgufTensor& tensor) const {
+    const auto end = std::upper_bound(ends_.begin(), ends_.end(), tensor.offset);
+    const std::uint64_t room = end == ends_.end() || *end > data_.size() ? 0 : *end - tensor.offset;
+    const std::uint64_t size = data_size(tensor).value_or(room);
+    if (size > room)
+      fail<FileError>(path_, ": tensor '", tensor.name.substr(0, 80), "' takes ", size, " bytes, but only ",
+                      room, " are left before the next one or the file's end");
+    if (size == 0) return {};
+    return data_.substr(static_cast<std::size_t>(tensor.offset), static_cast<std::size_t>(size));
+  }
+
+ private:
+  const std::string& path_;
+  std::string_view data_;
+  std::vector<std::uint64_t> ends_;  // where tensors begin, and where the file ends
+};
+
+/// A tensor on its way into a file. Its entry's offset is not looked at.
+struct GgufTensorToWrite {
+  GgufTensor entry;
+  std::uint64_t size;                        // of its data, in bytes
+  std::function<void(std::ostream&)> write;  // called once
+};
+
+template <class T>
+void append_little_endian(std::string& bytes, T number) {
+  for (std::size_t i = 0; i < sizeof(T); ++i) bytes += static_cast<char>(number >> 8 * i & 0xFF);
+}
+
+/// Writes a GGUF file: `front` is the content up to the end of the metadata, but for the number of tensors.
+inline void write_gguf(std::ostream& file, std::string front, std::uint64_t alignment,
+                       const std::vector<GgufTensorToWrite>& tensors) {
+  const auto padding = [&](std::uint64_t size) {
+    return std::string(static_cast<std::size_t>((alignment - size % alignment) % alignment), '\0');
+  };
+  constexpr std::size_t count_at = 8;
+  std::string count;
+  append_little_endian(count, std::uint64_t{tensors.size()});
+  front.replace(count_at, count.size(), count);
+  std::uint64_t offset = 0;
+  for (const auto& [entry, size, write] : tensors) {
+    append_little_endian(front, std::uint64_t{entry.name.size()});
+    front += entry.name;
+    append_little_endian(front, static_cast<std::uint32_t>(entry.shape.size()));
+    for (const std::uint64_t extent : entry.shape) append_little_endian(front, extent);
+    append_little_endian(front, entry.type);
+    append_little_endian(front, offset);
+    offset += size + padding(size).size();
+  }
+  file << front << padding(front.size());
+  for (const GgufTensorToWrite& tensor : tensors) {
+    tensor.write(file);
+    file << padding(tensor.size);
+  }
+}
+
+/// What writes the table of an embedding as values of a type.
+template <class Embedding>
+std::function<void(std::ostream&)> table_writer(GgmlType type, const Embedding& embedding) {
+  switch (type) {
+    case GgmlType::f16:
+      return [&](std::ostream& file) { write_table<Eigen::half>(file, embedding); };
+    case GgmlType::bf16:
+      return [&](std::ostream& file) { write_table<Eigen::bfloat16>(file, embedding); };
+    case GgmlType::q8_0:
+      return [&](std::ostream& file) { write_table<Q8_0>(file, embedding); };
+    default:
+      return [&](std::ostream& file) { write_table<float>(file, embedding); };
+  }
+}
+
+}  // namespace detail
+
+/// Writes the GGUF model `source` to `path` with the table of `embedding` as its `token_embd.weight`. All
+/// metadata and all other tensors have the bytes they had; `path` may be `source` itself. Throws FileError if
+/// `source` is no GGUF file, is damaged, is one part of a model in several files, or has no such tensor;
+/// std::invalid_argument if its table is not (d_model, V) as the embedding's is, if Q8_0 is asked for and
+/// d_model is not a multiple of 32, if a value is beyond the range of the type, or for a tied head that
+/// `options` say nothing about; FileError if the file cannot be written. A file that was at `path` then stays
+/// as it was. O(V * d_model + size of the model); the table is never held in memory as a whole.
+template <class Encoder, class Scalar>
+void export_gguf(const std::filesystem::path& path, const KroneckerEmbedding<Encoder, Scalar>& embedding,
+                 const std::filesystem::path& source, const GgufTableOptions& options = {}) {
+  constexpr std::string_view table_name = "token_embd.weight", head_name = "output.weight";
+  const MappedFile file(source);
+  const GgufDirectory directory = parse_gguf_directory(file.path(), file.text());
+  const auto find = [&](std::string_view name) {
+    const auto found = std::find_if(directory.tensors.begin(), directory.tensors.end(),
+                                    [&](const GgufTensor& tensor) { return tensor.name == name; });
+    return found == directory.tensors.end() ? nullptr : &*found;
+  };
+  if (const auto* parts = directory.metadata.template find<std::uint64_t>("split.count"); parts && *parts > 1)
+    detail::fail<FileError>(file.path(), ": one of the ", *parts,
+                            " parts of a model; merge them (llama-gguf-split --merge) first");
+  const GgufTensor* table = find(table_name);
+  if (!table) detail::fail<FileError>(file.path(), ": there is no tensor '", table_name, "'");
+  const auto d_model = static_cast<std::uint64_t>(embedding.d_model());
+  const auto vocab_size = static_cast<std::uint64_t>(embedding.vocab_size());
+  if (table->shape != std::vector{d_model, vocab_size}) {
+    std::string shape;
+    for (const std::uint64_t extent : table->shape)
+      shape += (shape.empty() ? "" : ", ") + std::to_string(extent);
+    detail::fail<std::invalid_argument>(file.path(), ": '", table_name, "' is (", shape,
+                                        "), not the embedding's (d_model ", d_model, ", V ", vocab_size, ")");
+  }
+  if (options.type == GgmlType::q8_0 && d_model % detail::Q8_0::values != 0)
+    detail::fail<std::invalid_argument>("d_model ", d_model, " is not a multiple of the ",
+                                        detail::Q8_0::values, " values in a block of Q8_0");
+  const bool is_tied = find(head_name) == nullptr;
+  if (is_tied && options.tied_head == TiedHead::refuse)
+    detail::fail<std::invalid_argument>(file.path(), ": there is no '", head_name,
+                                        "', so the output head is the table: choose the old one or the new "
+                                        "one for it (TiedHead; kron export --head)");
+
+  std::vector<detail::GgufTensorToWrite> tensors;
+  const detail::GgufData data(file, directory);
+  const auto keep = [&](GgufTensor entry) {
+    const std::string_view kept = data.of(entry);
+    tensors.push_back({std::move(entry), kept.size(), [kept](std::ostream& out) { out << kept; }});
+  };
+  for (const GgufTensor& tensor : directory.tensors) {
+    if (&tensor != table) {
+      keep(tensor);
+      continue;
+    }
+    GgufTensor entry = tensor;
+    entry.type = static_cast<std::uint32_t>(options.type);
+    const std::uint64_t size = detail::data_size(entry).value();
+    tensors.push_back({std::move(entry), size, detail::table_writer(options.type, embedding)});
+  }
+  if (is_tied && options.tied_head == TiedHead::old_table) {
+    GgufTensor head = *table;
+    head.name = head_name;
+    keep(std::move(head));
+  }
+  replace_file(path, [&](std::ostream& out) {
+    detail::write_gguf(out, std::string(file.text().substr(0, directory.metadata_end)), directory.alignment,
+                       tensors);
+  });
+}
+
+}  // namespace kronecker

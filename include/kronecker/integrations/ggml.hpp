@@ -1,0 +1,62 @@
+#pragma once
+
+/// For engines that are built on ggml: the embedding as a node of a graph, in the place of `ggml_get_rows`.
+/// Needs ggml. With it come the batches and files of llama.cpp.
+
+#include <kronecker/embedding.hpp>
+#include <kronecker/error.hpp>
+#include <kronecker/files/gguf_table.hpp>
+#include <kronecker/integrations/llama.hpp>
+#include <kronecker/types.hpp>
+
+#include <ggml.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <stdexcept>
+
+namespace kronecker {
+namespace detail {
+
+/// What ggml calls in thread `thread` of `threads`: embeds its share of the ids.
+template <class Embedding>
+void run_embedding_node(ggml_tensor* out, const ggml_tensor*, const ggml_tensor* ids, int thread, int threads,
+                        void* embedding) {
+  const auto& layer = *static_cast<const Embedding*>(embedding);
+  const std::int64_t first = ids->ne[0] * thread / threads, last = ids->ne[0] * (thread + 1) / threads;
+  const std::span<const TokenId> share(static_cast<const TokenId*>(ids->data) + first,
+                                       static_cast<std::size_t>(last - first));
+  for (const TokenId id : share)  // no exception may pass through ggml
+    if (id < 0 || id >= layer.vocab_size())
+      GGML_ABORT("kronecker: token id %d is outside the vocabulary of %d tokens", id, layer.vocab_size());
+  const auto d_model = static_cast<std::size_t>(layer.d_model());
+  layer.forward(share, {static_cast<float*>(out->data) + static_cast<std::size_t>(first) * d_model,
+                        share.size() * d_model});
+}
+
+}  // namespace detail
+
+/// Adds a node that embeds `ids`, an I32 tensor (N), into F32 (d_model, N), as `ggml_get_rows` of the table
+/// would: the same bits as `forward` with any number of threads. It runs on the CPU backend, and an id
+/// outside the vocabulary aborts there, as it does in ggml's own operations. The embedding is not copied: it
+/// must outlive the graph. Throws std::invalid_argument if `ids` is of another type or shape.
+template <class Encoder, class Scalar>
+ggml_tensor* embedding_node(ggml_context* context, const KroneckerEmbedding<Encoder, Scalar>& embedding,
+                            ggml_tensor* ids) {
+  if (ids->type != GGML_TYPE_I32 || ggml_nelements(ids) != ids->ne[0] || !ggml_is_contiguous(ids))
+    detail::fail<std::invalid_argument>("the ids of an embedding node must be an I32 tensor (N), not ",
+                                        ggml_type_name(ids->type), " (", ids->ne[0], ", ", ids->ne[1], ", ",
+                                        ids->ne[2], ", ", ids->ne[3], ")");
+  using Embedding = KroneckerEmbedding<Encoder, Scalar>;
+  // A custom operation takes its shape from its first input; in place, that input is its output's memory.
+  ggml_tensor* out = ggml_new_tensor_2d(context, GGML_TYPE_F32, embedding.d_model(), ids->ne[0]);
+  return ggml_map_custom2_inplace(context, out, ids, detail::run_embedding_node<Embedding>, GGML_N_TASKS_MAX,
+                                  const_cast<Embedding*>(&embedding));
+}
+/// The node keeps the embedding's address.
+template <class Encoder, class Scalar>
+ggml_tensor* embedding_node(ggml_context*, const KroneckerEmbedding<Encoder, Scalar>&&,
+                            ggml_tensor*) = delete;
+
+}  // namespace kronecker

@@ -1,0 +1,243 @@
+#include "catch.hpp"
+#include "gguf_bytes.hpp"
+#include "scratch.hpp"
+
+#include <kronecker/files/gguf_table.hpp>
+
+#include <cstring>
+#include <sstream>
+
+using kronecker::export_gguf;
+using kronecker::FileError;
+using kronecker::GgmlType;
+using kronecker::GgufDirectory;
+using kronecker::GgufTableOptions;
+using kronecker::parse_gguf_directory;
+using kronecker::TiedHead;
+using namespace test_support;
+using namespace test_support::gguf;
+
+namespace {
+
+constexpr std::uint64_t d_model = 64, vocab_size = 5;
+
+const kronecker::KroneckerEmbedding<kronecker::KroneckerEncoder<256, 8>> embedding(
+    kronecker::KroneckerEncoder<256, 8>(), kronecker::Vocabulary({"a", " the", "", "\n", "unseen word"}),
+    kronecker::LearnedProjection::normal(d_model, 256 * 8, 1));
+
+template <class Stored>
+std::string table_as() {
+  std::ostringstream table;
+  kronecker::detail::write_table<Stored>(table, embedding);
+  return table.str();
+}
+
+std::string table_as(GgmlType type) {
+  if (type == GgmlType::f16) return table_as<Eigen::half>();
+  if (type == GgmlType::bf16) return table_as<Eigen::bfloat16>();
+  if (type == GgmlType::q8_0) return table_as<kronecker::detail::Q8_0>();
+  return table_as<float>();
+}
+
+std::string some_bytes(std::size_t size, char first) {
+  std::string bytes;
+  for (std::size_t i = 0; i < size; ++i) bytes += static_cast<char>(first + static_cast<int>(i % 100));
+  return bytes;
+}
+
+const std::vector<std::string> metadata = {
+    entry("general.architecture", text, string("llama")), entry("general.file_type", u32, bytes(7u)),
+    entry("tokenizer.ggml.tokens", array, array_of(text, 2, string("a") + string("b"))),
+    entry("later.nested", array, array_of(array, 1, array_of(u8, 3, "abc")))};
+
+const gguf::Tensor table{
+    "token_embd.weight", {d_model, vocab_size}, 1, some_bytes(2 * d_model * vocab_size, 1)};
+const gguf::Tensor head{"output.weight", {d_model, vocab_size}, 8, some_bytes(34 * 2 * vocab_size, 2)};
+const gguf::Tensor norm{"output_norm.weight", {d_model}, 0, some_bytes(4 * d_model, 3)};
+const gguf::Tensor odd{"blk.0.of_a_later_ggml", {3, 7}, 999, some_bytes(32, 4)};
+const gguf::Tensor short_one{"blk.0.bias", {3}, 0, some_bytes(12, 5)};
+
+GgufDirectory directory_of(const std::string& content) { return parse_gguf_directory("file", content); }
+
+/// What `export_gguf` makes of a file with that content.
+std::string exported(const std::string& source, GgufTableOptions options = {}) {
+  const ScratchFolder folder("gguf_table");
+  write_content(folder / "model.gguf", source);
+  export_gguf(folder / "new.gguf", embedding, folder / "model.gguf", options);
+  CHECK(content_of(folder / "model.gguf") == source);
+  return content_of(folder / "new.gguf");
+}
+
+template <class Error>
+std::string message(const std::string& source, GgufTableOptions options = {}) {
+  const ScratchFolder folder("gguf_table");
+  const std::string path = (folder / "model.gguf").string();
+  write_content(path, source);
+  write_content(folder / "new.gguf", "the old file");
+  const std::string what =
+      message_of<Error>([&] { export_gguf(folder / "new.gguf", embedding, path, options); });
+  CHECK(content_of(folder / "new.gguf") == "the old file");
+  return what.starts_with(path) ? what.substr(path.size() + 2) : what;
+}
+
+void check_tensor(const std::string& content, std::size_t i, const gguf::Tensor& expected) {
+  const GgufDirectory directory = directory_of(content);
+  REQUIRE(i < directory.tensors.size());
+  const kronecker::GgufTensor& found = directory.tensors[i];
+  CHECK(found.name == expected.name);
+  CHECK(found.shape == expected.shape);
+  CHECK(found.type == expected.type);
+  CHECK(found.offset % directory.alignment == 0);
+  CHECK(content.substr(directory.data_begin + found.offset, expected.data.size()) == expected.data);
+}
+
+gguf::Tensor new_table(GgmlType type) {
+  return {table.name, table.shape, static_cast<std::uint32_t>(type), table_as(type)};
+}
+
+}  // namespace
+
+TEST_CASE("the table takes the place of the model's, and all else is kept byte for byte") {
+  for (const GgmlType type : {GgmlType::f32, GgmlType::f16, GgmlType::q8_0, GgmlType::bf16}) {
+    for (const std::size_t place : {0u, 2u, 4u}) {
+      std::vector<gguf::Tensor> tensors = {norm, odd, short_one, head};
+      tensors.insert(tensors.begin() + static_cast<std::ptrdiff_t>(place), table);
+      const std::string source = model_file(metadata, tensors), result = exported(source, {type});
+      tensors[place] = new_table(type);
+      CHECK(result == model_file(metadata, tensors));
+
+      const GgufDirectory directory = directory_of(result);
+      CHECK(result.substr(0, directory.metadata_end) == source.substr(0, directory.metadata_end));
+      CHECK(directory.tensors.size() == tensors.size());
+      for (std::size_t i = 0; i < tensors.size(); ++i) check_tensor(result, i, tensors[i]);
+      CHECK(*directory.metadata.find<std::string>("general.architecture") == "llama");
+    }
+  }
+}
+
+TEST_CASE("with the type it had, a model changes in nothing but the values of its table") {
+  const std::string source = model_file(metadata, {norm, table, head});
+  const std::string result = exported(source, {GgmlType::f16});
+  const GgufDirectory directory = directory_of(source);
+  const std::size_t begin = directory.data_begin + directory.tensors[1].offset;
+  const std::size_t size = table.data.size();
+  REQUIRE(result.size() == source.size());
+  CHECK(result.substr(0, begin) == source.substr(0, begin));
+  CHECK(result.substr(begin, size) == table_as<Eigen::half>());
+  CHECK(result.substr(begin + size) == source.substr(begin + size));
+}
+
+TEST_CASE("the exported table is the embedding's") {
+  const std::string result = exported(model_file(metadata, {table, head}));
+  const GgufDirectory directory = directory_of(result);
+  const kronecker::RowMajorMatrix<float> expected = embedding.table();
+  CHECK(std::memcmp(result.data() + directory.data_begin, expected.data(),
+                    sizeof(float) * d_model * vocab_size) == 0);
+  for (std::size_t i = 0; i < d_model; ++i) CHECK(expected(2, static_cast<Eigen::Index>(i)) == 0);
+}
+
+TEST_CASE(
+    "a model without a head of its own keeps the old table as one, or takes the new one, as it is told") {
+  const std::string source = model_file(metadata, {table, short_one});
+  CHECK(message<std::invalid_argument>(source) ==
+        "there is no 'output.weight', so the output head is the table: choose the old one or the new one for "
+        "it (TiedHead; kron export --head)");
+  gguf::Tensor old_table = table;
+  old_table.name = "output.weight";
+  CHECK(exported(source, {GgmlType::q8_0, TiedHead::old_table}) ==
+        model_file(metadata, {new_table(GgmlType::q8_0), short_one, old_table}));
+  CHECK(exported(source, {GgmlType::f32, TiedHead::new_table}) ==
+        model_file(metadata, {new_table(GgmlType::f32), short_one}));
+  const std::string untied = model_file(metadata, {table, head});
+  CHECK(exported(untied, {GgmlType::f32, TiedHead::old_table}) == exported(untied));
+}
+
+TEST_CASE("tensors lie at multiples of the file's own alignment") {
+  const std::vector<std::string> aligned = {entry("general.alignment", u32, bytes(256u))};
+  const std::string result = exported(model_file(aligned, {short_one, table, head}, 256), {GgmlType::q8_0});
+  CHECK(result == model_file(aligned, {short_one, new_table(GgmlType::q8_0), head}, 256));
+  CHECK(directory_of(result).alignment == 256);
+}
+
+TEST_CASE("a model may be replaced by itself, and padding at its end may be missing") {
+  const ScratchFolder folder("gguf_table");
+  std::string source = model_file(metadata, {table, short_one});
+  source.resize(source.size() - 20);  // the bias has 12 bytes
+  write_content(folder / "model.gguf", source);
+  for (int time = 0; time < 2; ++time) {
+    export_gguf(folder / "model.gguf", embedding, folder / "model.gguf",
+                {GgmlType::f32, TiedHead::new_table});
+    CHECK(content_of(folder / "model.gguf") == model_file(metadata, {new_table(GgmlType::f32), short_one}));
+  }
+}
+
+TEST_CASE("a model that the table does not fit is refused, and no file is changed") {
+  const std::string name = "'token_embd.weight'";
+  CHECK(message<FileError>(model_file(metadata, {head})) == "there is no tensor " + name);
+  CHECK(message<FileError>("GGML") == "byte 0: expected the magic string GGUF");
+  auto other = table;
+  other.shape = {vocab_size, d_model};
+  CHECK(message<std::invalid_argument>(model_file(metadata, {other, head})) ==
+        name + " is (5, 64), not the embedding's (d_model 64, V 5)");
+  other.shape = {d_model};
+  CHECK(message<std::invalid_argument>(model_file(metadata, {other, head})) ==
+        name + " is (64), not the embedding's (d_model 64, V 5)");
+  CHECK(message<FileError>(model_file({entry("split.count", u16, bytes(std::uint16_t{3}))}, {table, head})) ==
+        "one of the 3 parts of a model; merge them (llama-gguf-split --merge) first");
+
+  const kronecker::KroneckerEmbedding narrow(kronecker::KroneckerEncoder<256, 8>(),
+                                             kronecker::Vocabulary({"a"}),
+                                             kronecker::LearnedProjection::normal(33, 256 * 8, 1));
+  const ScratchFolder folder("gguf_table");
+  write_content(folder / "narrow.gguf", model_file({}, {{table.name, {33, 1}, 0, some_bytes(132, 1)}, head}));
+  CHECK(message_of<std::invalid_argument>([&] {
+          export_gguf(folder / "new.gguf", narrow, folder / "narrow.gguf", {GgmlType::q8_0});
+        }) == "d_model 33 is not a multiple of the 32 values in a block of Q8_0");
+  CHECK(message_of<FileError>([&] {
+          export_gguf(folder / "new.gguf", embedding, folder / "none.gguf");
+        }).ends_with("none.gguf: cannot open the file: No such file or directory"));
+}
+
+TEST_CASE("a model whose tensors are cut off or overlap is refused") {
+  const std::string whole = model_file(metadata, {table, head});
+  CHECK(
+      message<FileError>(whole.substr(0, whole.size() - 30)) ==
+      "tensor 'output.weight' takes 340 bytes, but only 322 are left before the next one or the file's end");
+  CHECK(message<FileError>(whole.substr(0, directory_of(whole).data_begin)) ==
+        "tensor 'output.weight' takes 340 bytes, but only 0 are left before the next one or the file's end");
+  gguf::Tensor too_long = norm;
+  too_long.shape = {d_model, 9};
+  CHECK(
+      message<FileError>(model_file(metadata, {too_long, table, head})) ==
+      "tensor 'output_norm.weight' takes 2304 bytes, but only 256 are left before the next one or the file's "
+      "end");
+  too_long.shape = {std::uint64_t{1} << 40, std::uint64_t{1} << 40};
+  CHECK(message<FileError>(model_file(metadata, {too_long, table, head}))
+            .starts_with("tensor 'output_norm.weight' takes 18446744073709551615 bytes"));
+}
+
+TEST_CASE("a damaged directory is refused with the place") {
+  const auto refused = [](const std::string& content) {
+    return message_of<FileError>([&] { parse_gguf_directory("file", content); });
+  };
+  const std::string whole = model_file(metadata, {table, head});
+  const GgufDirectory directory = directory_of(whole);
+  for (std::size_t size = 0; size < directory.data_begin; ++size) {
+    const std::string cut = whole.substr(0, size);
+    if (size < directory.data_begin - 31) CHECK_THROWS_AS(parse_gguf_directory("file", cut), FileError);
+  }
+  std::string many = model_file({}, {});
+  many.replace(8, 8, bytes(~std::uint64_t{0}));
+  CHECK(refused(many) == "file: byte 32: expected 4 bytes more, but only 0 are left");
+  gguf::Tensor deep = table;
+  deep.shape.resize(9);
+  CHECK(refused(model_file({}, {deep})) == "file: byte 53: tensor 'token_embd.weight' has 9 dimensions");
+  std::string shifted = model_file({}, {short_one});
+  shifted[shifted.find("blk.0.bias") + 10 + 4 + 8 + 4] = 1;
+  CHECK(refused(shifted).ends_with("tensor 'blk.0.bias' has the offset 1, not a multiple of 32"));
+  for (const std::string& value : {bytes(0u), bytes(48u)})
+    CHECK(refused(model_file({entry("general.alignment", u32, value)}, {})) ==
+          "file: 'general.alignment' is not a power of two");
+  CHECK(refused(model_file({entry("general.alignment", text, string("32"))}, {})) ==
+        "file: 'general.alignment' is not a power of two");
+}
