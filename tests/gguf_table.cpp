@@ -198,19 +198,27 @@ TEST_CASE("a model that the table does not fit is refused, and no file is change
         }).ends_with("none.gguf: cannot open the file: No such file or directory"));
 }
 
+TEST_CASE("a tensor without values may lie anywhere") {
+  const std::vector<gguf::Tensor> empty = {{"odd", {0, 3}, 999, ""}, {"none", {3, 0}, 0, ""}};
+  const std::string source = model_file(metadata, {empty[0], table, empty[1], head, empty[0]});
+  CHECK(exported(source) ==
+        model_file(metadata, {empty[0], new_table(GgmlType::f32), empty[1], head, empty[0]}));
+}
+
 TEST_CASE("a model whose tensors are cut off or overlap is refused") {
   const std::string whole = model_file(metadata, {table, head});
-  CHECK(
-      message<FileError>(whole.substr(0, whole.size() - 30)) ==
-      "tensor 'output.weight' takes 340 bytes, but only 322 are left before the next one or the file's end");
+  CHECK(message<FileError>(whole.substr(0, whole.size() - 30)) ==
+        "tensor 'output.weight' takes 340 bytes, but 322 are left before the next one or the file's end");
   CHECK(message<FileError>(whole.substr(0, directory_of(whole).data_begin)) ==
-        "tensor 'output.weight' takes 340 bytes, but only 0 are left before the next one or the file's end");
+        "tensor 'output.weight' takes 340 bytes, but 0 are left before the next one or the file's end");
+  const gguf::Tensor no_data{"odd", {3}, 999, ""};
+  CHECK(message<FileError>(model_file(metadata, {table, head, no_data})) ==
+        "tensor 'odd' takes 1 bytes, but 0 are left before the next one or the file's end");
   gguf::Tensor too_long = norm;
   too_long.shape = {d_model, 9};
-  CHECK(
-      message<FileError>(model_file(metadata, {too_long, table, head})) ==
-      "tensor 'output_norm.weight' takes 2304 bytes, but only 256 are left before the next one or the file's "
-      "end");
+  CHECK(message<FileError>(model_file(metadata, {too_long, table, head})) ==
+        "tensor 'output_norm.weight' takes 2304 bytes, but 256 are left before the next one or the file's "
+        "end");
   too_long.shape = {std::uint64_t{1} << 40, std::uint64_t{1} << 40};
   CHECK(message<FileError>(model_file(metadata, {too_long, table, head}))
             .starts_with("tensor 'output_norm.weight' takes 18446744073709551615 bytes"));
@@ -235,9 +243,9 @@ TEST_CASE("a damaged directory is refused with the place") {
   std::string shifted = model_file({}, {short_one});
   shifted[shifted.find("blk.0.bias") + 10 + 4 + 8 + 4] = 1;
   CHECK(refused(shifted).ends_with("tensor 'blk.0.bias' has the offset 1, not a multiple of 32"));
-  for (const std::string& value : {bytes(0u), bytes(48u)})
+  for (const std::string& value : {bytes(0u), bytes(48u), bytes(1u << 17)})
     CHECK(refused(model_file({entry("general.alignment", u32, value)}, {})) ==
-          "file: 'general.alignment' is not a power of two");
+          "file: 'general.alignment' is not a power of two up to 65536");
   CHECK(refused(model_file({entry("general.alignment", text, string("32"))}, {})) ==
-        "file: 'general.alignment' is not a power of two");
+        "file: 'general.alignment' is not a power of two up to 65536");
 }

@@ -95,8 +95,9 @@ class GgufParser {
     constexpr std::string_view alignment_key = "general.alignment";
     if (directory.metadata.values.contains(alignment_key)) {
       const auto* alignment = directory.metadata.find<std::uint64_t>(alignment_key);
-      if (!alignment || !std::has_single_bit(*alignment))
-        fail<FileError>(path_, ": '", alignment_key, "' is not a power of two");
+      constexpr std::uint64_t most = 1 << 16;
+      if (!alignment || !std::has_single_bit(*alignment) || *alignment > most)
+        fail<FileError>(path_, ": '", alignment_key, "' is not a power of two up to ", most);
       directory.alignment = *alignment;
     }
     for (std::uint64_t i = 0; i < tensor_count_; ++i)

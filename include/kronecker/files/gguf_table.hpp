@@ -66,13 +66,14 @@ inline std::optional<GgmlBlock> ggml_block(std::uint32_t type) {
 
 /// Size in bytes of a tensor's data, at most 2^64 - 1; nothing if its type is not known.
 inline std::optional<std::uint64_t> data_size(const GgufTensor& tensor) {
+  if (std::find(tensor.shape.begin(), tensor.shape.end(), 0u) != tensor.shape.end()) return 0;
   const std::optional<GgmlBlock> block = ggml_block(tensor.type);
   if (!block) return std::nullopt;
   constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
   std::uint64_t size = block->bytes;
   for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
     const std::uint64_t count = i == 0 ? tensor.shape[0] / block->values : tensor.shape[i];
-    size = count != 0 && size > most / count ? most : size * count;
+    size = size > most / std::max(count, std::uint64_t{1}) ? most : size * count;
   }
   return size;
 }
@@ -91,10 +92,10 @@ class GgufData {
   std::string_view of(const GgufTensor& tensor) const {
     const auto end = std::upper_bound(ends_.begin(), ends_.end(), tensor.offset);
     const std::uint64_t room = end == ends_.end() || *end > data_.size() ? 0 : *end - tensor.offset;
-    const std::uint64_t size = data_size(tensor).value_or(room);
+    const std::uint64_t size = data_size(tensor).value_or(std::max(room, std::uint64_t{1}));
     if (size > room)
-      fail<FileError>(path_, ": tensor '", tensor.name.substr(0, 80), "' takes ", size, " bytes, but only ",
-                      room, " are left before the next one or the file's end");
+      fail<FileError>(path_, ": tensor '", tensor.name.substr(0, 80), "' takes ", size, " bytes, but ", room,
+                      " are left before the next one or the file's end");
     if (size == 0) return {};
     return data_.substr(static_cast<std::size_t>(tensor.offset), static_cast<std::size_t>(size));
   }

@@ -1,0 +1,128 @@
+/// Generates text with a GGUF model in llama.cpp whose embedding table is not used: its input comes from a
+/// saved embedding. A word that the vocabulary does not have can be given as one position.
+///     llama_generate MODEL.gguf [EMBEDDING.kron] --prompt TEXT --unseen WORD
+
+#include "options.hpp"
+#include "program.hpp"
+#include "session.hpp"
+
+#include <fmt/core.h>
+#include <CLI/CLI.hpp>
+#include <kronecker/files/model.hpp>
+#include <kronecker/integrations/llama.hpp>
+
+#include <algorithm>
+#include <functional>
+
+namespace {
+
+using kronecker::TokenId;
+using kronecker::TokenOrBytes;
+
+struct Options {
+  std::string model, embedding, prompt = "The quick brown fox";
+  std::vector<std::string> unseen;
+  std::size_t tokens = 64;
+  bool as_ids = false;
+};
+
+/// The prompt's tokens, with each of the unseen words at one position.
+std::vector<TokenOrBytes> sequence_of(std::string_view prompt, const std::vector<std::string>& unseen,
+                                      const examples::LlamaModel& model) {
+  std::vector<TokenOrBytes> sequence;
+  for (std::size_t at = 0; at < prompt.size() || at == 0;) {
+    std::size_t next = prompt.size();
+    std::string_view word;
+    for (const std::string& candidate : unseen)
+      if (const std::size_t found = prompt.find(candidate, at); found < next) {
+        next = found;
+        word = candidate;
+      }
+    if (next > at || at == 0)
+      for (const TokenId id : model.tokenize(prompt.substr(at, next - at), /*first=*/at == 0))
+        sequence.push_back(id);
+    if (!word.empty()) sequence.push_back(word);
+    at = std::max<std::size_t>(next + word.size(), 1);
+  }
+  return sequence;
+}
+
+/// Prints the most likely tokens, one after the other; `read` feeds the model and returns its logits.
+void generate(const Options& options, const examples::LlamaModel& model,
+              const std::vector<TokenOrBytes>& prompt,
+              const std::function<std::span<const float>(const std::vector<TokenOrBytes>&)>& read) {
+  std::span<const float> logits = read(prompt);
+  for (std::size_t i = 0; i < options.tokens; ++i) {
+    const TokenId id = examples::most_likely(logits);
+    if (model.is_end(id)) break;
+    if (options.as_ids)
+      fmt::print("{}\n", id);
+    else
+      fmt::print("{}", model.piece(id));
+    std::fflush(stdout);
+    if (i + 1 < options.tokens) logits = read({id});
+  }
+  if (!options.as_ids) fmt::print("\n");
+}
+
+/// With the table of the model itself, to compare.
+void generate_with_table(const Options& options, const examples::LlamaModel& model) {
+  const std::vector<TokenOrBytes> prompt = sequence_of(options.prompt, {}, model);
+  examples::LlamaSequence sequence(model, prompt.size() + options.tokens);
+  generate(options, model, prompt, [&](const std::vector<TokenOrBytes>& input) {
+    std::vector<TokenId> ids;
+    for (const TokenOrBytes& token : input) ids.push_back(std::get<TokenId>(token));
+    return sequence.read(std::span<const TokenId>(ids));
+  });
+}
+
+template <class Embedding>
+void generate_with(const Embedding& embedding, const Options& options, const examples::LlamaModel& model) {
+  if (embedding.d_model() != model.d_model() || embedding.vocab_size() != model.vocab_size())
+    throw std::invalid_argument(fmt::format("{} has {} tokens and d_model {}, but {} has {} and {}",
+                                            options.embedding, embedding.vocab_size(), embedding.d_model(),
+                                            options.model, model.vocab_size(), model.d_model()));
+  const std::vector<TokenOrBytes> prompt = sequence_of(options.prompt, options.unseen, model);
+  examples::LlamaSequence sequence(model, prompt.size() + options.tokens);
+  std::vector<float> vectors;
+  generate(options, model, prompt, [&](const std::vector<TokenOrBytes>& input) {
+    vectors.resize(input.size() * static_cast<std::size_t>(embedding.d_model()));
+    kronecker::fill_embeddings(embedding, input, vectors.data());
+    return sequence.read(std::span<const float>(vectors));
+  });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  CLI::App program("Generate text in llama.cpp without an embedding table.", "llama_generate");
+  program.add_option("MODEL", options.model, "GGUF model")->type_name("FILE")->required();
+  auto* embedding = program.add_option("EMBEDDING", options.embedding,
+                                       "Saved embedding; without one, the model's own table is used");
+  embedding->type_name("FILE");
+  program.add_option("--prompt", options.prompt, "Text to go on from")
+      ->type_name("TEXT")
+      ->capture_default_str();
+  program
+      .add_option("--unseen", options.unseen,
+                  "Word of the prompt that takes one position, whatever its tokens; may be repeated")
+      ->type_name("WORD")
+      ->allow_extra_args(false)
+      ->needs(embedding)
+      ->check(CLI::Validator([](std::string& word) { return word.empty() ? "it is empty" : ""; }, "WORD"));
+  program.add_option("--tokens", options.tokens, "Number of tokens to generate")
+      ->type_name("NUMBER")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  program.add_flag("--ids", options.as_ids, "Print ids instead of text");
+  return examples::run_program(program, argc, argv, [&] {
+    const examples::LlamaModel model(options.model);
+    if (options.embedding.empty())
+      generate_with_table(options, model);
+    else
+      kronecker::load_any(options.embedding,
+                          [&](const auto& loaded) { generate_with(loaded, options, model); });
+    return 0;
+  });
+}

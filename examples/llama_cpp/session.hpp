@@ -1,0 +1,149 @@
+#pragma once
+
+/// llama.cpp, as much of it as it takes to generate text: a model, and a sequence that grows by tokens or by
+/// embeddings.
+
+#include <kronecker/error.hpp>
+#include <kronecker/files/gguf.hpp>
+#include <kronecker/types.hpp>
+
+#include <llama-cpp.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace examples {
+
+/// The first error that llama.cpp reported, in one line; all else that it reports is dropped.
+inline std::string& llama_error() {
+  static std::string message;
+  return message;
+}
+
+class LlamaModel {
+ public:
+  /// Loads a GGUF model; throws FileError with the reason if it cannot be loaded.
+  explicit LlamaModel(const std::filesystem::path& path) {
+    kronecker::read_gguf_metadata(path);  // says better what is wrong with a file that is none
+    llama_log_set(
+        [](ggml_log_level level, const char* text, void*) {
+          if (level == GGML_LOG_LEVEL_ERROR && llama_error().empty())
+            llama_error() = std::string_view(text).substr(0, std::string_view(text).find('\n'));
+        },
+        nullptr);
+    ggml_backend_load_all();
+    model_.reset(llama_model_load_from_file(path.string().c_str(), llama_model_default_params()));
+    if (!model_)
+      throw kronecker::FileError(path.string() + ": llama.cpp cannot load the model: " + llama_error());
+  }
+
+  llama_model* get() const { return model_.get(); }
+  const llama_vocab* vocabulary() const { return llama_model_get_vocab(get()); }
+  int d_model() const { return llama_model_n_embd(get()); }
+  kronecker::TokenId vocab_size() const { return llama_vocab_n_tokens(vocabulary()); }
+  bool is_end(kronecker::TokenId id) const { return llama_vocab_is_eog(vocabulary(), id); }
+
+  /// The tokens of a text, or of one that goes on after a `first` part. SentencePiece vocabularies put a
+  /// space before what they are given, so one that is there is left to them.
+  std::vector<kronecker::TokenId> tokenize(std::string_view text, bool first = true) const {
+    const bool adds_space = llama_vocab_type(vocabulary()) == LLAMA_VOCAB_TYPE_SPM;
+    if (!first && adds_space && text.starts_with(' ')) text.remove_prefix(1);
+    std::vector<kronecker::TokenId> ids(text.size() +
+                                        2);  // a token has a byte at least, but for two special ones
+    const int count =
+        llama_tokenize(vocabulary(), text.data(), static_cast<std::int32_t>(text.size()), ids.data(),
+                       static_cast<std::int32_t>(ids.size()), first, /*parse_special=*/false);
+    if (count < 0) throw std::runtime_error("llama.cpp could not tokenize the text");
+    ids.resize(static_cast<std::size_t>(count));
+    return ids;
+  }
+
+  /// What a token adds to a text.
+  std::string piece(kronecker::TokenId id) const {
+    std::string text(256, '\0');
+    const int size =
+        llama_token_to_piece(vocabulary(), id, text.data(), static_cast<std::int32_t>(text.size()),
+                             /*lstrip=*/0, /*special=*/false);
+    text.resize(static_cast<std::size_t>(std::max(size, 0)));
+    return text;
+  }
+
+ private:
+  llama_model_ptr model_;
+};
+
+/// A sequence that a model has read, and may read on. The model must outlive it.
+class LlamaSequence {
+ public:
+  /// Of at most `capacity` positions.
+  LlamaSequence(const LlamaModel& model, std::size_t capacity) : model_(model) {
+    llama_context_params parameters = llama_context_default_params();
+    parameters.n_ctx = parameters.n_batch = static_cast<std::uint32_t>(capacity);
+    context_.reset(llama_init_from_model(model.get(), parameters));
+    if (!context_) throw std::runtime_error("llama.cpp could not make a context: " + llama_error());
+  }
+
+  /// Reads tokens, by the model's own table; the logits after the last, valid until the next call.
+  std::span<const float> read(std::span<const kronecker::TokenId> ids) {
+    Batch batch(ids.size(), 0, length_);
+    std::copy(ids.begin(), ids.end(), batch->token);
+    return decode(batch, ids.size());
+  }
+
+  /// Reads embeddings in the place of tokens, (N, d_model): the model's table is not used.
+  std::span<const float> read(std::span<const float> embeddings) {
+    const std::size_t count = embeddings.size() / static_cast<std::size_t>(model_.d_model());
+    Batch batch(count, model_.d_model(), length_);
+    std::copy(embeddings.begin(), embeddings.end(), batch->embd);
+    return decode(batch, count);
+  }
+
+ private:
+  /// A batch of tokens, or of embeddings if `d_model` is not 0, that goes on at `first`.
+  class Batch {
+   public:
+    Batch(std::size_t count, int d_model, llama_pos first)
+        : batch_(llama_batch_init(static_cast<std::int32_t>(count), d_model, 1)) {
+      batch_.n_tokens = static_cast<std::int32_t>(count);
+      for (std::size_t i = 0; i < count; ++i) {
+        batch_.pos[i] = first + static_cast<llama_pos>(i);
+        batch_.n_seq_id[i] = 1;
+        batch_.seq_id[i][0] = 0;
+        batch_.logits[i] = i + 1 == count;
+      }
+    }
+    Batch(const Batch&) = delete;
+    Batch& operator=(const Batch&) = delete;
+    ~Batch() { llama_batch_free(batch_); }
+    llama_batch* operator->() { return &batch_; }
+    const llama_batch& operator*() const { return batch_; }
+
+   private:
+    llama_batch batch_;
+  };
+
+  std::span<const float> decode(const Batch& batch, std::size_t count) {
+    if (llama_decode(context_.get(), *batch) != 0)
+      throw std::runtime_error("llama.cpp could not read the batch: " + llama_error());
+    length_ += static_cast<llama_pos>(count);
+    return {llama_get_logits_ith(context_.get(), -1), static_cast<std::size_t>(model_.vocab_size())};
+  }
+
+  const LlamaModel& model_;
+  llama_context_ptr context_;
+  llama_pos length_ = 0;
+};
+
+/// The token with the greatest logit; the lowest id of several.
+inline kronecker::TokenId most_likely(std::span<const float> logits) {
+  return static_cast<kronecker::TokenId>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
+
+}  // namespace examples
