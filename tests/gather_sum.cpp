@@ -7,6 +7,7 @@
 #include <kronecker/kernels/scatter_add.hpp>
 
 #include <Eigen/Core>
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -112,25 +113,39 @@ TEST_CASE("every float16 number is read as what it is") {
   }
 }
 
-TEST_CASE("an output that is too large for the caches is written as any other") {
-  constexpr std::size_t d_model = 1000, count = 3000;
+TEMPLATE_TEST_CASE("an output that is too large for the caches is written as any other, wherever it begins",
+                   "", float, Eigen::bfloat16, Eigen::half, std::int8_t) {
+  constexpr RowType type = kronecker::ProjectionRows<TestType>::type;
   std::mt19937 random(6);
-  const TypedRows<float> rows(d_model, 3, random);
-  const std::vector<std::uint8_t> bytes = {0, 1, 0, 1, 1, 1}, lengths = {3, 2};
-  const std::vector<float> scales = {0, 1, 2, 3};
-  std::vector<std::int32_t> ids(count);
-  for (auto& id : ids) id = static_cast<std::int32_t>(random() % 2);
-  const kernels::Tokens whole{bytes.data(), lengths.data(), scales.data(), ids.data(), count};
-  for (const InstructionSet set : test_support::instruction_sets())
-    for (const std::size_t offset : {0u, 1u}) {
-      std::vector<float> at_once(count * d_model + offset), one_by_one(count * d_model);
-      kernels::gather_sum<RowType::float32>(set, rows.view(), whole, at_once.data() + offset);
-      kernels::Tokens single = whole;
-      single.count = 1;
-      for (std::size_t i = 0; i < count; ++i, ++single.ids)
-        kernels::gather_sum<RowType::float32>(set, rows.view(), single, one_by_one.data() + i * d_model);
-      CHECK(std::memcmp(at_once.data() + offset, one_by_one.data(), one_by_one.size() * sizeof(float)) == 0);
-    }
+  for (const std::size_t d_model : {1056u, 1000u, 128u, 32u}) {
+    const std::size_t count = (9u << 20) / (d_model * sizeof(float));
+    const TypedRows<TestType> rows(d_model, 3, random);
+    const std::vector<std::uint8_t> bytes = {0, 1, 0, 1, 1, 1, 0, 0, 0}, lengths = {3, 2, 0};
+    const std::vector<float> scales = {0, 1, 2, 3};
+    std::vector<std::int32_t> ids(count);
+    for (auto& id : ids) id = static_cast<std::int32_t>(random() % 3);
+    const kernels::Tokens whole{bytes.data(), lengths.data(), scales.data(), ids.data(), count};
+    std::vector<float> expected(count * d_model);
+    kernels::Tokens single = whole;
+    single.count = 1;
+    for (std::size_t i = 0; i < count; ++i, ++single.ids)
+      kernels::gather_sum<type>(InstructionSet::baseline, rows.view(), single, expected.data() + i * d_model);
+    constexpr float untouched = 42;
+    for (const InstructionSet set : test_support::instruction_sets())
+      for (const std::size_t offset : {4u, 8u, 12u, 16u, 1u}) {
+        constexpr std::size_t line = 16;
+        std::vector<float> memory(expected.size() + 3 * line, untouched);
+        auto* first_line = memory.data();
+        while (reinterpret_cast<std::uintptr_t>(first_line) % (line * sizeof(float)) != 0) ++first_line;
+        float* const out = first_line + offset;
+        kernels::gather_sum<type>(set, rows.view(), whole, out);
+        INFO("d_model " << d_model << ", offset " << offset << ", instruction set " << static_cast<int>(set));
+        CHECK(std::memcmp(out, expected.data(), expected.size() * sizeof(float)) == 0);
+        CHECK(std::all_of(memory.data(), out, [](float value) { return value == untouched; }));
+        CHECK(std::all_of(out + expected.size(), memory.data() + memory.size(),
+                          [](float value) { return value == untouched; }));
+      }
+  }
 }
 
 TEMPLATE_TEST_CASE("every token of real vocabularies has the same bits with every instruction set", "", float,

@@ -9,6 +9,7 @@
 /// result has the same bits on every instruction set, vector width and optimisation level. Nothing outside
 /// this folder knows how the sum is taken.
 
+#include <kronecker/kernels/outputs.hpp>
 #include <kronecker/kernels/row_type.hpp>
 #include <kronecker/kernels/vectors.hpp>
 
@@ -34,13 +35,13 @@ inline constexpr std::size_t columns_in_tile = 4096 / size_of(type);
 
 /// Whether to write around the caches. It pays once the output would not stay in them anyway: the memory is
 /// then written without being read first, and the rows keep the caches to themselves. It takes an output
-/// that is aligned to 16 bytes.
+/// that is aligned to 16 bytes, and rows that whole vectors fill.
 [[maybe_unused]] static inline bool pays_to_stream(const Rows& rows, const Tokens& tokens,
                                                    const float* out) noexcept {
 #ifdef KRONECKER_HAS_AVX
   constexpr std::size_t least_bytes = std::size_t{8} << 20;
   return tokens.count * rows.d_model * sizeof(float) >= least_bytes &&
-         reinterpret_cast<std::uintptr_t>(out) % 16 == 0 && rows.d_model % 4 == 0;
+         reinterpret_cast<std::uintptr_t>(out) % 16 == 0 && rows.d_model % 32 == 0;
 #else
   static_cast<void>(rows), static_cast<void>(tokens), static_cast<void>(out);
   return false;
