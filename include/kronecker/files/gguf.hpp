@@ -52,11 +52,18 @@ struct GgufTensor {
 
 /// Everything before the data of a GGUF file, and where it ends.
 struct GgufDirectory {
-  GgufMetadata metadata;
+  GgufMetadata metadata;            ///< The named values.
   std::vector<GgufTensor> tensors;  ///< In the file's order.
   std::uint64_t alignment = 32;     ///< Offsets of tensors, and of the data, are multiples of it.
   std::size_t metadata_end = 0;     ///< Where the metadata ends and the tensors' entries begin, in bytes.
   std::size_t data_begin = 0;       ///< Where the data begins, in bytes.
+
+  /// The first tensor of that name; null if there is none. O(number of tensors).
+  const GgufTensor* find(std::string_view name) const {
+    const auto found = std::find_if(tensors.begin(), tensors.end(),
+                                    [&](const GgufTensor& tensor) { return tensor.name == name; });
+    return found == tensors.end() ? nullptr : &*found;
+  }
 };
 
 namespace detail {

@@ -160,6 +160,34 @@ std::function<void(std::ostream&)> table_writer(GgmlType type, const Embedding& 
   }
 }
 
+inline constexpr std::string_view gguf_table_name = "token_embd.weight", gguf_head_name = "output.weight";
+
+/// The table of a model, which must be one that an embedding of d_model and V can take the place of.
+inline const GgufTensor& table_to_replace(const std::string& path, const GgufDirectory& directory,
+                                          std::uint64_t d_model, std::uint64_t vocab_size,
+                                          const GgufTableOptions& options) {
+  if (const auto* parts = directory.metadata.find<std::uint64_t>("split.count"); parts && *parts > 1)
+    fail<FileError>(path, ": one of the ", *parts,
+                    " parts of a model; merge them (llama-gguf-split --merge) first");
+  const GgufTensor* table = directory.find(gguf_table_name);
+  if (!table) fail<FileError>(path, ": there is no tensor '", gguf_table_name, "'");
+  if (table->shape != std::vector{d_model, vocab_size}) {
+    std::string shape;
+    for (const std::uint64_t extent : table->shape)
+      shape += (shape.empty() ? "" : ", ") + std::to_string(extent);
+    fail<std::invalid_argument>(path, ": '", gguf_table_name, "' is (", shape,
+                                "), not the embedding's (d_model ", d_model, ", V ", vocab_size, ")");
+  }
+  if (options.type == GgmlType::q8_0 && d_model % Q8_0::values != 0)
+    fail<std::invalid_argument>("d_model ", d_model, " is not a multiple of the ", Q8_0::values,
+                                " values in a block of Q8_0");
+  if (!directory.find(gguf_head_name) && options.tied_head == TiedHead::refuse)
+    fail<std::invalid_argument>(path, ": there is no '", gguf_head_name,
+                                "', so the output head is the table: choose the old one or the new one for "
+                                "it (TiedHead; kron export --head)");
+  return *table;
+}
+
 }  // namespace detail
 
 /// Writes the GGUF model `source` to `path` with the table of `embedding` as its `token_embd.weight`. All
@@ -172,45 +200,20 @@ std::function<void(std::ostream&)> table_writer(GgmlType type, const Embedding& 
 template <class Encoder, class Scalar>
 void export_gguf(const std::filesystem::path& path, const KroneckerEmbedding<Encoder, Scalar>& embedding,
                  const std::filesystem::path& source, const GgufTableOptions& options = {}) {
-  constexpr std::string_view table_name = "token_embd.weight", head_name = "output.weight";
   const MappedFile file(source);
   const GgufDirectory directory = parse_gguf_directory(file.path(), file.text());
-  const auto find = [&](std::string_view name) {
-    const auto found = std::find_if(directory.tensors.begin(), directory.tensors.end(),
-                                    [&](const GgufTensor& tensor) { return tensor.name == name; });
-    return found == directory.tensors.end() ? nullptr : &*found;
-  };
-  if (const auto* parts = directory.metadata.template find<std::uint64_t>("split.count"); parts && *parts > 1)
-    detail::fail<FileError>(file.path(), ": one of the ", *parts,
-                            " parts of a model; merge them (llama-gguf-split --merge) first");
-  const GgufTensor* table = find(table_name);
-  if (!table) detail::fail<FileError>(file.path(), ": there is no tensor '", table_name, "'");
-  const auto d_model = static_cast<std::uint64_t>(embedding.d_model());
-  const auto vocab_size = static_cast<std::uint64_t>(embedding.vocab_size());
-  if (table->shape != std::vector{d_model, vocab_size}) {
-    std::string shape;
-    for (const std::uint64_t extent : table->shape)
-      shape += (shape.empty() ? "" : ", ") + std::to_string(extent);
-    detail::fail<std::invalid_argument>(file.path(), ": '", table_name, "' is (", shape,
-                                        "), not the embedding's (d_model ", d_model, ", V ", vocab_size, ")");
-  }
-  if (options.type == GgmlType::q8_0 && d_model % detail::Q8_0::values != 0)
-    detail::fail<std::invalid_argument>("d_model ", d_model, " is not a multiple of the ",
-                                        detail::Q8_0::values, " values in a block of Q8_0");
-  const bool is_tied = find(head_name) == nullptr;
-  if (is_tied && options.tied_head == TiedHead::refuse)
-    detail::fail<std::invalid_argument>(file.path(), ": there is no '", head_name,
-                                        "', so the output head is the table: choose the old one or the new "
-                                        "one for it (TiedHead; kron export --head)");
+  const GgufTensor& table =
+      detail::table_to_replace(file.path(), directory, static_cast<std::uint64_t>(embedding.d_model()),
+                               static_cast<std::uint64_t>(embedding.vocab_size()), options);
 
-  std::vector<detail::GgufTensorToWrite> tensors;
   const detail::GgufData data(file, directory);
+  std::vector<detail::GgufTensorToWrite> tensors;
   const auto keep = [&](GgufTensor entry) {
     const std::string_view kept = data.of(entry);
     tensors.push_back({std::move(entry), kept.size(), [kept](std::ostream& out) { out << kept; }});
   };
   for (const GgufTensor& tensor : directory.tensors) {
-    if (&tensor != table) {
+    if (&tensor != &table) {
       keep(tensor);
       continue;
     }
@@ -219,9 +222,9 @@ void export_gguf(const std::filesystem::path& path, const KroneckerEmbedding<Enc
     const std::uint64_t size = detail::data_size(entry).value();
     tensors.push_back({std::move(entry), size, detail::table_writer(options.type, embedding)});
   }
-  if (is_tied && options.tied_head == TiedHead::old_table) {
-    GgufTensor head = *table;
-    head.name = head_name;
+  if (!directory.find(detail::gguf_head_name) && options.tied_head == TiedHead::old_table) {
+    GgufTensor head = table;
+    head.name = detail::gguf_head_name;
     keep(std::move(head));
   }
   replace_file(path, [&](std::ostream& out) {
