@@ -139,9 +139,10 @@ TEST_CASE("the exported table is the embedding's") {
 TEST_CASE(
     "a model without a head of its own keeps the old table as one, or takes the new one, as it is told") {
   const std::string source = model_file(metadata, {table, short_one});
-  CHECK(message<std::invalid_argument>(source) ==
-        "there is no 'output.weight', so the output head is the table: choose the old one or the new one for "
-        "it (TiedHead; kron export --head)");
+  CHECK(
+      message<std::invalid_argument>(source) ==
+      "there is no 'output.weight', so the output head, if there is one, is the table: choose the old one or "
+      "the new one for it (TiedHead; kron export --head)");
   gguf::Tensor old_table = table;
   old_table.name = "output.weight";
   CHECK(exported(source, {GgmlType::q8_0, TiedHead::old_table}) ==
@@ -214,6 +215,14 @@ TEST_CASE("a model whose tensors are cut off or overlap is refused") {
   const gguf::Tensor no_data{"odd", {3}, 999, ""};
   CHECK(message<FileError>(model_file(metadata, {table, head, no_data})) ==
         "tensor 'odd' takes 1 bytes, but 0 are left before the next one or the file's end");
+  std::string same_place = whole;  // the head's offset becomes the table's
+  const std::string offset_of_head = bytes(std::uint64_t{table.data.size()});
+  same_place.replace(same_place.find(offset_of_head, same_place.find("output.weight")), 8,
+                     bytes(std::uint64_t{0}));
+  CHECK(message<FileError>(same_place) == "tensor 'output.weight' begins where another one does");
+  const gguf::Tensor no_blocks{"odd", {33}, 8, some_bytes(34, 1)};
+  CHECK(message<FileError>(model_file(metadata, {no_blocks, table, head})) ==
+        "tensor 'odd' has rows of 33 values, not a multiple of the 32 in a block of its type");
   gguf::Tensor too_long = norm;
   too_long.shape = {d_model, 9};
   CHECK(message<FileError>(model_file(metadata, {too_long, table, head})) ==

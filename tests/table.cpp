@@ -72,7 +72,13 @@ TEST_CASE("a value beyond the range of a type is refused with its token") {
   CHECK(message_for<Eigen::half>(-70000.0f) ==
         "the embedding of token id 9 has the component 5 of -70000, beyond the range of F16");
   CHECK(message_for<Q8_0>(1e9f) ==
-        "the embedding of token id 9 has the component 0 of 1, beyond the range of Q8_0");
+        "the embedding of token id 9 has the component 5 of 1e+09, beyond the range of Q8_0");
+  const float nan = std::numeric_limits<float>::quiet_NaN(),
+              infinity = std::numeric_limits<float>::infinity();
+  for (const float value : {nan, infinity, -infinity}) {
+    CHECK(message_for<Q8_0>(value).starts_with("the embedding of token id 9 has the component 5 of "));
+    CHECK(message_for<Eigen::bfloat16>(value).ends_with("beyond the range of BF16"));
+  }
   CHECK(message_for<float>(std::numeric_limits<float>::infinity()) ==
         "the embedding of token id 9 has the component 5 of inf, beyond the range of F32");
 }

@@ -11,8 +11,14 @@
 #include <kronecker/files/model.hpp>
 #include <kronecker/integrations/llama.hpp>
 
-#include <algorithm>
+#include <cstddef>
 #include <functional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 namespace {
 
@@ -26,23 +32,31 @@ struct Options {
   bool as_ids = false;
 };
 
+/// The first of the words in a text, at the place where it is; the longest of several. The text's end if
+/// there is none.
+std::pair<std::size_t, std::string_view> find_word(std::string_view text,
+                                                   const std::vector<std::string>& words) {
+  std::pair<std::size_t, std::string_view> first{text.size(), {}};
+  for (const std::string& word : words) {
+    const std::size_t at = text.find(word);
+    if (at < first.first || (at == first.first && word.size() > first.second.size())) first = {at, word};
+  }
+  return first;
+}
+
 /// The prompt's tokens, with each of the unseen words at one position.
 std::vector<TokenOrBytes> sequence_of(std::string_view prompt, const std::vector<std::string>& unseen,
                                       const examples::LlamaModel& model) {
+  for (const std::string& word : unseen)
+    if (prompt.find(word) == prompt.npos)
+      throw std::invalid_argument(fmt::format("--unseen '{}' is not in the prompt", word));
   std::vector<TokenOrBytes> sequence;
-  for (std::size_t at = 0; at < prompt.size() || at == 0;) {
-    std::size_t next = prompt.size();
-    std::string_view word;
-    for (const std::string& candidate : unseen)
-      if (const std::size_t found = prompt.find(candidate, at); found < next) {
-        next = found;
-        word = candidate;
-      }
-    if (next > at || at == 0)
-      for (const TokenId id : model.tokenize(prompt.substr(at, next - at), /*first=*/at == 0))
-        sequence.push_back(id);
+  for (bool goes_on = false; !goes_on || !prompt.empty(); goes_on = true) {
+    const auto [at, word] = find_word(prompt, unseen);
+    if (!goes_on || at > 0)
+      for (const TokenId id : model.tokenize(prompt.substr(0, at), goes_on)) sequence.push_back(id);
     if (!word.empty()) sequence.push_back(word);
-    at = std::max<std::size_t>(next + word.size(), 1);
+    prompt.remove_prefix(at + word.size());
   }
   return sequence;
 }

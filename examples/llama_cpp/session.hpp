@@ -31,7 +31,7 @@ class LlamaModel {
  public:
   /// Loads a GGUF model; throws FileError with the reason if it cannot be loaded.
   explicit LlamaModel(const std::filesystem::path& path) {
-    kronecker::read_gguf_metadata(path);  // says better what is wrong with a file that is none
+    const kronecker::GgufMetadata metadata = kronecker::read_gguf_metadata(path);
     llama_log_set(
         [](ggml_log_level level, const char* text, void*) {
           if (level == GGML_LOG_LEVEL_ERROR && llama_error().empty())
@@ -39,9 +39,12 @@ class LlamaModel {
         },
         nullptr);
     ggml_backend_load_all();
+    llama_error().clear();
     model_.reset(llama_model_load_from_file(path.string().c_str(), llama_model_default_params()));
     if (!model_)
       throw kronecker::FileError(path.string() + ": llama.cpp cannot load the model: " + llama_error());
+    const bool* adds_space = metadata.find<bool>("tokenizer.ggml.add_space_prefix");
+    adds_space_ = llama_vocab_type(vocabulary()) == LLAMA_VOCAB_TYPE_SPM && (!adds_space || *adds_space);
   }
 
   llama_model* get() const { return model_.get(); }
@@ -50,32 +53,49 @@ class LlamaModel {
   kronecker::TokenId vocab_size() const { return llama_vocab_n_tokens(vocabulary()); }
   bool is_end(kronecker::TokenId id) const { return llama_vocab_is_eog(vocabulary(), id); }
 
-  /// The tokens of a text, or of one that goes on after a `first` part. SentencePiece vocabularies put a
-  /// space before what they are given, so one that is there is left to them.
-  std::vector<kronecker::TokenId> tokenize(std::string_view text, bool first = true) const {
-    const bool adds_space = llama_vocab_type(vocabulary()) == LLAMA_VOCAB_TYPE_SPM;
-    if (!first && adds_space && text.starts_with(' ')) text.remove_prefix(1);
-    std::vector<kronecker::TokenId> ids(text.size() +
-                                        2);  // a token has a byte at least, but for two special ones
-    const int count =
-        llama_tokenize(vocabulary(), text.data(), static_cast<std::int32_t>(text.size()), ids.data(),
-                       static_cast<std::int32_t>(ids.size()), first, /*parse_special=*/false);
-    if (count < 0) throw std::runtime_error("llama.cpp could not tokenize the text");
+  /// The tokens of a text, or of the part of one that goes on after something else. A vocabulary that puts a
+  /// space before every text gets the part without the space it begins with; a part that begins with none is
+  /// refused then.
+  std::vector<kronecker::TokenId> tokenize(std::string_view text, bool goes_on = false) const {
+    if (goes_on && adds_space_) {
+      if (!text.starts_with(' '))
+        throw std::invalid_argument("the tokenizer would put a space before '" + std::string(text) + "'");
+      text.remove_prefix(1);
+    }
+    std::vector<kronecker::TokenId> ids(text.size() + 8);
+    int count = tokenize(text, !goes_on, ids);
+    if (count < 0) {  // there are so many
+      ids.resize(static_cast<std::size_t>(-count));
+      count = tokenize(text, !goes_on, ids);
+    }
     ids.resize(static_cast<std::size_t>(count));
     return ids;
   }
 
   /// What a token adds to a text.
   std::string piece(kronecker::TokenId id) const {
-    std::string text(256, '\0');
-    const int size =
-        llama_token_to_piece(vocabulary(), id, text.data(), static_cast<std::int32_t>(text.size()),
-                             /*lstrip=*/0, /*special=*/false);
-    text.resize(static_cast<std::size_t>(std::max(size, 0)));
+    std::string text(64, '\0');
+    int size = piece(id, text);
+    if (size < 0) {  // it has so many bytes
+      text.resize(static_cast<std::size_t>(-size));
+      size = piece(id, text);
+    }
+    text.resize(static_cast<std::size_t>(size));
     return text;
   }
 
  private:
+  int tokenize(std::string_view text, bool with_special_tokens, std::vector<kronecker::TokenId>& ids) const {
+    return llama_tokenize(vocabulary(), text.data(), static_cast<std::int32_t>(text.size()), ids.data(),
+                          static_cast<std::int32_t>(ids.size()), with_special_tokens,
+                          /*parse_special=*/false);
+  }
+  int piece(kronecker::TokenId id, std::string& text) const {
+    return llama_token_to_piece(vocabulary(), id, text.data(), static_cast<std::int32_t>(text.size()),
+                                /*lstrip=*/0, /*special=*/false);
+  }
+
+  bool adds_space_ = false;
   llama_model_ptr model_;
 };
 
@@ -86,6 +106,7 @@ class LlamaSequence {
   LlamaSequence(const LlamaModel& model, std::size_t capacity) : model_(model) {
     llama_context_params parameters = llama_context_default_params();
     parameters.n_ctx = parameters.n_batch = static_cast<std::uint32_t>(capacity);
+    llama_error().clear();
     context_.reset(llama_init_from_model(model.get(), parameters));
     if (!context_) throw std::runtime_error("llama.cpp could not make a context: " + llama_error());
   }
@@ -130,6 +151,7 @@ class LlamaSequence {
   };
 
   std::span<const float> decode(const Batch& batch, std::size_t count) {
+    llama_error().clear();
     if (llama_decode(context_.get(), *batch) != 0)
       throw std::runtime_error("llama.cpp could not read the batch: " + llama_error());
     length_ += static_cast<llama_pos>(count);

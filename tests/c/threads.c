@@ -11,7 +11,7 @@ enum { thread_count = 8, rounds = 50, d_model = 24, vocab_size = 5 };
 
 static const char* path;
 static kronecker_embedding* shared;
-static float expected_token[d_model], expected_word[d_model];
+static float hidden[d_model], expected_token[d_model], expected_word[d_model], expected_logits[vocab_size];
 static const char word[] = " unfoxlike";
 
 struct work {
@@ -24,12 +24,13 @@ static void* use(void* argument) {
   const int32_t good = 1, bad = 100 + work->number;
   const char* const strings[] = {word};
   const size_t lengths[] = {sizeof word - 1};
-  float out[d_model], logits[vocab_size], hidden[d_model] = {0};
+  float out[d_model], logits[vocab_size];
   char message[100];
   sprintf(message, "token id %d at index 0 is outside the vocabulary of 5 tokens", (int)bad);
   for (int round = 0; round < rounds; ++round) {
     kronecker_embedding* own = NULL;
     work->failures += kronecker_logits(shared, hidden, 1, logits, vocab_size) != KRONECKER_OK;
+    work->failures += memcmp(logits, expected_logits, sizeof logits) != 0;
     work->failures += kronecker_embed_ids(shared, &good, 1, out, d_model) != KRONECKER_OK;
     work->failures += memcmp(out, expected_token, sizeof out) != 0;
     work->failures += kronecker_embed_ids(shared, &bad, 1, out, d_model) != KRONECKER_OUT_OF_RANGE;
@@ -49,11 +50,15 @@ int main(int argc, char** argv) {
   const char* const strings[] = {word};
   const size_t lengths[] = {sizeof word - 1};
   int failures = 0;
+  kronecker_embedding*
+      first; /* the threads must be the first to ask `shared` for logits: that makes its head */
   if (argc != 2) return 2;
   path = argv[1];
-  if (kronecker_open(path, &shared) != KRONECKER_OK ||
-      kronecker_embed_ids(shared, &token, 1, expected_token, d_model) != KRONECKER_OK ||
-      kronecker_embed_strings(shared, strings, lengths, 1, expected_word, d_model) != KRONECKER_OK) {
+  for (int i = 0; i < d_model; ++i) hidden[i] = (float)(i + 1) / d_model;
+  if (kronecker_open(path, &first) != KRONECKER_OK || kronecker_open(path, &shared) != KRONECKER_OK ||
+      kronecker_embed_ids(first, &token, 1, expected_token, d_model) != KRONECKER_OK ||
+      kronecker_embed_strings(first, strings, lengths, 1, expected_word, d_model) != KRONECKER_OK ||
+      kronecker_logits(first, hidden, 1, expected_logits, vocab_size) != KRONECKER_OK) {
     fprintf(stderr, "threads: %s\n", kronecker_error_message());
     return 1;
   }
@@ -66,6 +71,7 @@ int main(int argc, char** argv) {
     pthread_join(threads[i], NULL);
     failures += work[i].failures;
   }
+  kronecker_close(first);
   kronecker_close(shared);
   if (failures > 0) fprintf(stderr, "threads: %d failures\n", failures);
   return failures > 0;

@@ -247,7 +247,8 @@ inline GgufMetadata parse_gguf_metadata(const std::string& name, std::string_vie
   return detail::GgufParser(name, content).metadata();
 }
 
-/// The same with the tensors' entries after it. Where the tensors' data lies in the file is not checked.
+/// The same with the tensors' entries after it, each of which may take nine times its size in the file. Where
+/// the tensors' data lies is not checked.
 inline GgufDirectory parse_gguf_directory(const std::string& name, std::string_view content) {
   return detail::GgufParser(name, content).directory();
 }

@@ -29,7 +29,8 @@ namespace kronecker {
 /// Types in which ggml can hold a table, by its numbers for them. Q8_0 takes 34 bytes for 32 values.
 enum class GgmlType : std::uint32_t { f32 = 0, f16 = 1, q8_0 = 8, bf16 = 30 };
 
-/// What becomes of the output head of a model that has no `output.weight`, and so takes the table for it.
+/// What becomes of the output head of a model that has no `output.weight`, and so takes the table for it. A
+/// model that has no head at all, such as one that embeds texts, is right with `new_table`.
 enum class TiedHead {
   refuse,     ///< It is an error: the head would change with the table.
   old_table,  ///< It stays as it was: the old table is kept as `output.weight`.
@@ -83,20 +84,27 @@ class GgufData {
  public:
   GgufData(const MappedFile& file, const GgufDirectory& directory)
       : path_(file.path()), data_(file.text().substr(directory.data_begin)) {
-    for (const GgufTensor& tensor : directory.tensors) ends_.push_back(tensor.offset);
+    for (const GgufTensor& tensor : directory.tensors)
+      if (data_size(tensor) != 0) ends_.push_back(tensor.offset);
     ends_.push_back(data_.size());
     std::sort(ends_.begin(), ends_.end());
   }
 
   /// A tensor's, to its last byte; to where the next one begins if its type is not known here.
   std::string_view of(const GgufTensor& tensor) const {
-    const auto end = std::upper_bound(ends_.begin(), ends_.end(), tensor.offset);
+    const std::optional<GgmlBlock> block = ggml_block(tensor.type);
+    if (block && !tensor.shape.empty() && tensor.shape[0] % block->values != 0)
+      fail<FileError>(path_, ": tensor '", tensor.name.substr(0, 80), "' has rows of ", tensor.shape[0],
+                      " values, not a multiple of the ", block->values, " in a block of its type");
+    const auto [begin, end] = std::equal_range(ends_.begin(), ends_.end(), tensor.offset);
     const std::uint64_t room = end == ends_.end() || *end > data_.size() ? 0 : *end - tensor.offset;
     const std::uint64_t size = data_size(tensor).value_or(std::max(room, std::uint64_t{1}));
     if (size > room)
       fail<FileError>(path_, ": tensor '", tensor.name.substr(0, 80), "' takes ", size, " bytes, but ", room,
                       " are left before the next one or the file's end");
     if (size == 0) return {};
+    if (end - begin > 1)
+      fail<FileError>(path_, ": tensor '", tensor.name.substr(0, 80), "' begins where another one does");
     return data_.substr(static_cast<std::size_t>(tensor.offset), static_cast<std::size_t>(size));
   }
 
@@ -183,8 +191,8 @@ inline const GgufTensor& table_to_replace(const std::string& path, const GgufDir
                                 " values in a block of Q8_0");
   if (!directory.find(gguf_head_name) && options.tied_head == TiedHead::refuse)
     fail<std::invalid_argument>(path, ": there is no '", gguf_head_name,
-                                "', so the output head is the table: choose the old one or the new one for "
-                                "it (TiedHead; kron export --head)");
+                                "', so the output head, if there is one, is the table: choose the old one "
+                                "or the new one for it (TiedHead; kron export --head)");
   return *table;
 }
 

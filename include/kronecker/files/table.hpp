@@ -32,7 +32,8 @@ struct Q8_0 {
 };
 static_assert(sizeof(Q8_0) == 34);
 
-/// The block nearest to the values, with the bits that ggml gives it: the greatest magnitude becomes 127.
+/// The block nearest to the values, which are finite, with the bits that ggml gives it: the greatest
+/// magnitude becomes 127.
 inline Q8_0 to_q8_0(std::span<const float, Q8_0::values> values) noexcept {
   float greatest = 0;
   for (const float value : values) greatest = std::max(greatest, std::abs(value));
@@ -50,9 +51,9 @@ inline Q8_0 to_q8_0(std::span<const float, Q8_0::values> values) noexcept {
 template <class Stored>
 std::vector<Stored> stored_rows(std::span<const float> values, int d_model, TokenId first) {
   std::vector<Stored> stored;
-  const auto check = [&](std::size_t i, bool fits, std::string_view type) {
+  const auto check = [&](std::size_t i, float as_stored, std::string_view type) {
     const auto width = static_cast<std::size_t>(d_model);
-    if (!fits)
+    if (!is_finite(as_stored))
       fail<std::invalid_argument>("the embedding of token id ", first + static_cast<TokenId>(i / width),
                                   " has the component ", i % width, " of ", values[i],
                                   ", beyond the range of ", type);
@@ -60,14 +61,15 @@ std::vector<Stored> stored_rows(std::span<const float> values, int d_model, Toke
   if constexpr (std::is_same_v<Stored, Q8_0>) {
     stored.reserve(values.size() / Q8_0::values);
     for (std::size_t i = 0; i < values.size(); i += Q8_0::values) {
+      for (std::size_t j = i; j < i + Q8_0::values; ++j)
+        check(j, static_cast<float>(static_cast<Eigen::half>(values[j] / 127)), "Q8_0");
       stored.push_back(to_q8_0(values.subspan(i).template first<Q8_0::values>()));
-      check(i, is_finite(static_cast<float>(stored.back().scale)), "Q8_0");
     }
   } else {
     stored.reserve(values.size());
     for (std::size_t i = 0; i < values.size(); ++i) {
       stored.push_back(static_cast<Stored>(values[i]));
-      check(i, is_finite(static_cast<float>(stored.back())), tensor_type_name<Stored>());
+      check(i, static_cast<float>(stored.back()), tensor_type_name<Stored>());
     }
   }
   return stored;
