@@ -105,6 +105,12 @@ TEST_CASE("mistakes have a code and a message, and write nothing") {
   CHECK(message().starts_with((folder / "absent").string() + ": "));
   std::ofstream(folder / "other") << "no embedding";
   CHECK(kronecker_open((folder / "other").string().c_str(), &none) == KRONECKER_FILE_ERROR);
+  const std::string whole = test_support::content_of(folder / "e.kron");
+  for (const std::size_t size : {std::size_t{0}, std::size_t{20}, whole.size() / 2, whole.size() - 1}) {
+    test_support::write_content(folder / "cut", whole.substr(0, size));
+    CHECK(kronecker_open((folder / "cut").string().c_str(), &none) == KRONECKER_FILE_ERROR);
+    CHECK(message().starts_with((folder / "cut").string() + ": "));
+  }
   CHECK(kronecker_open(nullptr, &none) == KRONECKER_INVALID_ARGUMENT);
   CHECK(none == nullptr);
   kronecker_close(nullptr);
