@@ -25,13 +25,17 @@ void measure(const Workload& work, const TorchLayer& layer, std::size_t window, 
   }
   const Tensor expected = layer.embedding(ids[0]);
   const Contender forward = windows.through(forward_of(work.embedding), windows.new_output());
+  const double forward_alone = median_seconds(forward, windows.pieces());
   const auto add = [&](const std::string& name, std::size_t pieces,
                        const std::function<Tensor(std::size_t)>& embed, const Tensor& factor) {
     check_close(name, embed(0) * factor, expected);
-    const Comparison result = compare([&](std::size_t piece) { embed(piece); }, forward,
-                                      std::min(pieces, windows.pieces()), quick ? 1 : 3);
+    pieces = std::min(pieces, windows.pieces());
+    const Contender torch = [&](std::size_t piece) { embed(piece); };
+    const Comparison result = compare(torch, forward, pieces, quick ? 1 : 3);
+    const double alone = median_seconds(torch, pieces);
     table.rows.push_back({work.setting.name(), name, window, windows.nanoseconds_per_token(result.seconds),
-                          windows.nanoseconds_per_token(result.reference_seconds), result.ratio});
+                          windows.nanoseconds_per_token(result.reference_seconds), result.ratio,
+                          windows.nanoseconds_per_token(alone), alone / forward_alone});
   };
 
   const Tensor one = at::ones({1});
@@ -46,8 +50,11 @@ void measure(const Workload& work, const TorchLayer& layer, std::size_t window, 
   add(
       "index_select of the table", all, [&](std::size_t i) { return layer.index_select(ids[i]); }, one);
   add(
-      "embedding_bag, sums without the factor", all,
+      "embedding_bag, sums from cells", all,
       [&](std::size_t i) { return layer.bag(cells[i].first, cells[i].second); },
+      at::tensor(scales).unsqueeze(1));
+  add(
+      "embedding_bag, sums from ids", all, [&](std::size_t i) { return layer.bag(ids[i]); },
       at::tensor(scales).unsqueeze(1));
   add(
       "the reference's dynamic mode", few, [&](std::size_t i) { return layer.project(layer.codes(ids[i])); },
@@ -85,12 +92,14 @@ int main(int argc, char** argv) {
     Table table{
         "torch",
         "LibTorch: forward pass in float32, one thread each",
-        fmt::format("LibTorch {} with {}. The bag has its rows in LibTorch's own memory and gets the cells "
-                    "of its tokens beforehand, the forward "
-                    "pass finds them. Each takes turns with the forward pass; the run with the least "
-                    "ratio of three.",
-                    TORCH_VERSION, blas),
-        {settings_are, "torch", "ids at a time", "torch, ns/token", "Kronecker, ns/token", "times faster"}};
+        fmt::format(
+            "LibTorch {} with {}. The bags sum rows in LibTorch's own memory and leave out the factor. "
+            "One gets the cells of its tokens beforehand, the other picks them out of a table, the "
+            "forward pass finds them. Each takes turns with the forward pass, whose rows it may push out "
+            "of the caches; the run with the least ratio of three. And each alone.",
+            TORCH_VERSION, blas),
+        {settings_are, "torch", "ids at a time", "torch, ns/token", "Kronecker, ns/token", "times faster",
+         "torch alone, ns/token", "times faster, alone"}};
     Table head{"torch_head",
                "LibTorch: the output head as a linear layer on the materialised table",
                fmt::format("One thread each, {}; medians, taking turns.", blas),

@@ -40,7 +40,8 @@ class TorchLayer {
             share(work.embedding.token_bytes().bytes().data(), work.setting.vocab_size, pos_dim_, at::kByte)),
         lengths_(share(work.embedding.token_bytes().lengths().data(), work.setting.vocab_size, 1, at::kByte)
                      .flatten()
-                     .to(at::kShort)) {}
+                     .to(at::kShort)),
+        cells_(bytes_.to(at::kLong) * pos_dim_ + at::arange(pos_dim_)) {}
 
   Tensor embedding(const Tensor& ids) const { return at::embedding(table_, ids); }
   Tensor index_select(const Tensor& ids) const { return table_.index_select(0, ids); }
@@ -48,6 +49,14 @@ class TorchLayer {
   // The sums of rows, without the factor; which rows is found out beforehand.
   Tensor bag(const Tensor& cells, const Tensor& offsets) const {
     return std::get<0>(at::embedding_bag(rows_, cells, offsets));
+  }
+
+  // The same from ids: the cells of every token of the vocabulary are kept, (V, pos_dim), and those that a
+  // token lights are picked out.
+  Tensor bag(const Tensor& ids) const {
+    const Tensor lengths = lengths_.index_select(0, ids).to(at::kLong);
+    const Tensor is_byte = at::arange(pos_dim_) < lengths.unsqueeze(1);
+    return bag(cells_.index_select(0, ids).masked_select(is_byte), lengths.cumsum(0) - lengths);
   }
 
   // Codes made for the occasion, as the reference makes them: scattered, then normalised.
@@ -89,7 +98,7 @@ class TorchLayer {
  private:
   Embedding<float> embedding_;
   std::int64_t pos_dim_, code_dim_;
-  Tensor table_, rows_, weight_, bytes_, lengths_;
+  Tensor table_, rows_, weight_, bytes_, lengths_, cells_;
 };
 
 /// Throws unless all numbers are close.

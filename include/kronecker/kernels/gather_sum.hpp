@@ -39,7 +39,7 @@ inline constexpr std::size_t columns_in_tile = 4096 / size_of(type);
 [[maybe_unused]] static inline bool pays_to_stream(const Rows& rows, const Tokens& tokens,
                                                    const float* out) noexcept {
 #ifdef KRONECKER_HAS_AVX
-  constexpr std::size_t least_bytes = std::size_t{8} << 20;
+  constexpr std::size_t least_bytes = std::size_t{4} << 20;
   return tokens.count * rows.d_model * sizeof(float) >= least_bytes &&
          reinterpret_cast<std::uintptr_t>(out) % 16 == 0 && rows.d_model % 32 == 0;
 #else
