@@ -12,6 +12,7 @@
 #include <kronecker/error.hpp>
 #include <kronecker/integrations/torch_autograd.hpp>
 #include <kronecker/integrations/torch_operations.hpp>
+#include <kronecker/integrations/torch_weight_state.hpp>
 #include <kronecker/projection.hpp>
 #include <kronecker/rows.hpp>
 #include <kronecker/shared_array.hpp>
@@ -177,27 +178,10 @@ class EmbeddingFunction {
     std::once_flag head_is_made;
     std::optional<detail::CpuHead> made_head;
   };
-  // Which numbers a weight has: the same ones if all of this is the same.
-  struct WeightState {
-    explicit WeightState(const torch::Tensor& weight)
-        : storage(
-              c10::intrusive_ptr<c10::StorageImpl>::reclaim_copy(weight.storage().unsafeGetStorageImpl())),
-          data(weight.data_ptr()),
-          strides(weight.strides().vec()),
-          version(weight._version()) {}
-    bool operator==(const WeightState& other) const {
-      return storage._unsafe_get_target() == other.storage._unsafe_get_target() && data == other.data &&
-             strides == other.strides && version == other.version;
-    }
-    c10::weak_intrusive_ptr<c10::StorageImpl> storage;  // its address is not used again while this is there
-    const void* data;
-    std::vector<std::int64_t> strides;
-    std::int64_t version;
-  };
   struct Cache {
     std::mutex mutex;
     std::shared_ptr<Snapshot> snapshot;
-    std::optional<WeightState> state;
+    std::optional<detail::WeightState> state;
     std::shared_ptr<const detail::DeviceTokens> tokens;
     torch::TensorOptions tokens_options;
   };
@@ -286,7 +270,7 @@ class EmbeddingFunction {
   std::shared_ptr<Snapshot> snapshot(const torch::Tensor& weight) const {
     const std::lock_guard lock(cache_->mutex);
     // Tensors of the inference mode do not count their changes, so nothing is kept for them.
-    std::optional<WeightState> state;
+    std::optional<detail::WeightState> state;
     if (!weight.is_inference()) state.emplace(weight);
     if (!cache_->snapshot || !state || !(state == cache_->state)) {
       cache_->snapshot = std::make_shared<Snapshot>(
