@@ -6,6 +6,7 @@
 #include <kronecker/error.hpp>
 #include <kronecker/kernels/gather_sum.hpp>
 #include <kronecker/kernels/instruction_set.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/projection.hpp>
 #include <kronecker/rows.hpp>
 #include <kronecker/shared_array.hpp>
@@ -25,7 +26,7 @@
 #include <utility>
 #include <vector>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// Maps token ids, and any other byte strings, to vectors of d_model floats.
 ///
@@ -226,4 +227,4 @@ class KroneckerEmbedding {
   SharedArray<float> scales_;  // a_L for L = 0 .. pos_dim
 };
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

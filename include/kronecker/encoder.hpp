@@ -5,6 +5,7 @@
 /// the embedding needs only which cells a token lights and `scale`, never the dense vector.
 
 #include <kronecker/error.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
 #include <kronecker/utf8.hpp>
 
@@ -16,7 +17,7 @@
 #include <string_view>
 #include <vector>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 namespace detail {
 
@@ -169,7 +170,7 @@ class KroneckerEncoder {
     b = checked(truncate(b));
     if (a.empty() || b.empty()) return 0.0f;
     int matches = 0;
-    for (std::size_t p = 0; p < std::min(a.size(), b.size()); ++p) matches += a[p] == b[p] ? 1 : 0;
+    for (std::size_t p = 0; p < (std::min)(a.size(), b.size()); ++p) matches += a[p] == b[p] ? 1 : 0;
 
     const auto length_a = static_cast<double>(a.size());
     const auto length_b = static_cast<double>(b.size());
@@ -226,4 +227,4 @@ class KroneckerEncoder {
 /// Sizes given to the constructor are run-time sizes, unless the type says otherwise.
 KroneckerEncoder(int, int, CodeOptions = {})->KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>;
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

@@ -6,6 +6,8 @@
 /// its place; a file's fault is a FileError. Messages are put together only once there is something to say.
 /// Where exceptions are switched off, the message goes to standard error and the program aborts.
 
+#include <kronecker/namespace.hpp>
+
 #include <bit>
 #include <concepts>
 #include <cstdint>
@@ -15,7 +17,7 @@
 #include <string>
 #include <string_view>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// A file that could not be read or written. The message names the path, the place in the file, what was
 /// expected and what was found.
@@ -54,4 +56,4 @@ inline bool is_finite(float value) noexcept {
 }
 
 }  // namespace detail
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

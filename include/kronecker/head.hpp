@@ -15,6 +15,7 @@
 #include <kronecker/kernels/gather_sum.hpp>
 #include <kronecker/kernels/instruction_set.hpp>
 #include <kronecker/kernels/row_products.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/rows.hpp>
 #include <kronecker/shared_array.hpp>
 #include <kronecker/types.hpp>
@@ -29,7 +30,7 @@
 #include <utility>
 #include <vector>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// A token and its logit.
 struct TokenLogit {
@@ -74,7 +75,7 @@ class KroneckerHead {
                                           " hidden states and ", vocab_size(), " tokens: it takes ",
                                           count * vocabulary());
     for (std::size_t first = 0; first < count; first += hidden_at_once) {
-      const std::size_t block = std::min(hidden_at_once, count - first);
+      const std::size_t block = (std::min)(hidden_at_once, count - first);
       const std::vector<float> products =
           cell_products(hidden.subspan(first * width(), block * width()), block);
       for_each_token_block(
@@ -99,7 +100,7 @@ class KroneckerHead {
       return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
     };
     std::vector<TokenLogit> best;  // a heap with the least of them in front
-    best.reserve(std::min(static_cast<std::size_t>(k), vocabulary()));
+    best.reserve((std::min)(static_cast<std::size_t>(k), vocabulary()));
     const std::span<const std::uint8_t> lengths = embedding_.token_bytes().lengths();
     for_each_token_block(cell_products(hidden, 1), 1,
                          [&](std::size_t first, std::size_t, std::span<const float> column) {
@@ -176,7 +177,7 @@ class KroneckerHead {
     std::vector<float> by_token(tokens_at_once * stride);
     std::array<float, tokens_at_once> by_state;
     for (std::size_t first = 0; first < vocabulary(); first += tokens_at_once) {
-      const std::size_t block = std::min(tokens_at_once, vocabulary() - first);
+      const std::size_t block = (std::min)(tokens_at_once, vocabulary() - first);
       const std::uint8_t* bytes = embedding_.token_bytes().bytes().data() + first * pos_dim;
       const std::uint8_t* lengths = embedding_.token_bytes().lengths().data() + first;
       if (count == 1) {
@@ -232,4 +233,4 @@ class KroneckerHead {
   SharedArray<float> scales_;
 };
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

@@ -4,6 +4,7 @@
 /// (arXiv 2605.29459, section 3). This is the weight of PyTorch's `nn.Linear(D, d_model, bias=False)`.
 
 #include <kronecker/error.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/random.hpp>
 #include <kronecker/shared_array.hpp>
 #include <kronecker/types.hpp>
@@ -16,7 +17,7 @@
 #include <span>
 #include <utility>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// The learned weights, in float32, exactly as they were learned. Immutable; copies share the weights.
 ///
@@ -46,7 +47,7 @@ class LearnedProjection {
   /// The weights of a PyTorch linear layer, `weight` of shape (d_model, D). Copies. Throws
   /// std::invalid_argument if either size is 0 or beyond an int.
   static LearnedProjection from_torch(const Eigen::Ref<const RowMajorMatrix<float>>& weight) {
-    constexpr Eigen::Index most = std::numeric_limits<int>::max();
+    constexpr Eigen::Index most = (std::numeric_limits<int>::max)();
     if (weight.rows() > most || weight.cols() > most)
       detail::fail<std::invalid_argument>("a projection of ", weight.rows(), " x ", weight.cols(),
                                           " is too large");
@@ -63,7 +64,7 @@ class LearnedProjection {
     if (code_dim < 1) detail::fail<std::invalid_argument>("code_dim ", code_dim, " is not positive");
     const auto columns = static_cast<std::size_t>(d_model);
     const auto cells = static_cast<std::size_t>(code_dim);
-    if (columns > std::numeric_limits<std::size_t>::max() / sizeof(float) / cells)
+    if (columns > (std::numeric_limits<std::size_t>::max)() / sizeof(float) / cells)
       detail::fail<std::invalid_argument>("a projection of ", d_model, " x ", code_dim, " is too large");
     return LearnedProjection(d_model, code_dim,
                              SharedArray<float>::make(cells * columns, std::forward<Fill>(fill)));
@@ -126,8 +127,8 @@ class LearnedProjection {
     constexpr Eigen::Index block = 32;
     for (Eigen::Index i = 0; i < rows; i += block)
       for (Eigen::Index j = 0; j < columns; j += block)
-        for (Eigen::Index column = j; column < std::min(j + block, columns); ++column)
-          for (Eigen::Index row = i; row < std::min(i + block, rows); ++row)
+        for (Eigen::Index column = j; column < (std::min)(j + block, columns); ++column)
+          for (Eigen::Index row = i; row < (std::min)(i + block, rows); ++row)
             to[column * rows + row] = from[row * stride + column];
   }
 
@@ -137,4 +138,4 @@ class LearnedProjection {
   SharedArray<float> rows_;
 };
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

@@ -7,11 +7,13 @@
 /// rounds exactly, and no product is ever added to anything but another exact product, so that a compiler
 /// that fuses multiplications with additions changes nothing.
 
+#include <kronecker/namespace.hpp>
+
 #include <bit>
 #include <cmath>
 #include <cstdint>
 
-namespace kronecker::detail {
+namespace KRONECKER_NAMESPACE::detail {
 
 /// Natural logarithm of a normal positive number, to about 1e-14: a continued fraction of the inverse
 /// hyperbolic tangent, ln m = 2 atanh((m - 1) / (m + 1)), with m in (0.75, 1.5] after splitting off a power
@@ -75,4 +77,4 @@ class RandomStream {
   bool has_spare_ = false;
 };
 
-}  // namespace kronecker::detail
+}  // namespace KRONECKER_NAMESPACE::detail

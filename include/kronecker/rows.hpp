@@ -13,6 +13,7 @@
 
 #include <kronecker/error.hpp>
 #include <kronecker/kernels/row_type.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/projection.hpp>
 #include <kronecker/shared_array.hpp>
 #include <kronecker/types.hpp>
@@ -27,7 +28,7 @@
 #include <utility>
 #include <vector>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 namespace detail {
 
 /// Throws std::invalid_argument if a weight is NaN or infinite, naming it as an entry of W. `what` begins the
@@ -166,7 +167,7 @@ class ProjectionRows {
                                       std::fill(scales.begin(), scales.end(), 0.0f);
                                       for (std::size_t i = 0; i < weights.rows().size(); ++i) {
                                         float& largest = scales[i % scales.size()];
-                                        largest = std::max(largest, std::abs(weights.rows()[i]));
+                                        largest = (std::max)(largest, std::abs(weights.rows()[i]));
                                       }
                                       for (float& scale : scales)
                                         scale = static_cast<float>(scale / largest_int8);
@@ -190,4 +191,4 @@ class ProjectionRows {
   SharedArray<float> column_scales_;
 };
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

@@ -3,6 +3,8 @@
 /// How the large arrays of an embedding are held: read-only, and shared by reference count, so that copying
 /// an embedding copies no weights.
 
+#include <kronecker/namespace.hpp>
+
 #include <algorithm>
 #include <cstddef>
 #include <memory>
@@ -15,7 +17,7 @@
 #include <sys/mman.h>
 #endif
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// An immutable array that its copies share.
 template <class T>
@@ -74,4 +76,4 @@ class SharedArray {
   bool is_owner_ = false;  // whether the values are made by `make`, and may be changed
 };
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

@@ -4,6 +4,7 @@
 
 #include <kronecker/encoder.hpp>
 #include <kronecker/error.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/shared_array.hpp>
 #include <kronecker/types.hpp>
 #include <kronecker/vocabulary.hpp>
@@ -16,7 +17,7 @@
 #include <string_view>
 #include <utility>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// The first bytes of every token of a vocabulary, (V, pos_dim), padded with zeros, and their number, (V).
 /// Immutable; copies share the arrays.
@@ -29,7 +30,7 @@ class TokenBytes {
       : pos_dim_(encoder.pos_dim()) {
     const auto vocab_size = static_cast<std::size_t>(vocabulary.size());
     const auto pos_dim = static_cast<std::size_t>(pos_dim_);
-    if (vocab_size > std::numeric_limits<std::size_t>::max() / pos_dim)
+    if (vocab_size > (std::numeric_limits<std::size_t>::max)() / pos_dim)
       detail::fail<std::invalid_argument>("the bytes of ", vocab_size, " tokens do not fit into memory");
     for (TokenId id = 0; id < vocabulary.size(); ++id) {
       detail::check_alphabet(encoder.truncate(vocabulary.bytes(id)), encoder.char_dim(), "token id ", id);
@@ -83,4 +84,4 @@ class TokenBytes {
   SharedArray<std::uint8_t> lengths_;
 };
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

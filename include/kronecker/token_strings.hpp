@@ -4,6 +4,7 @@
 /// for.
 
 #include <kronecker/error.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/utf8.hpp>
 
 #include <array>
@@ -12,7 +13,7 @@
 #include <string>
 #include <string_view>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 namespace detail {
 
 /// GPT-2's byte map, inverted. It prints a byte that is a visible Latin-1 character as that character, and
@@ -92,4 +93,4 @@ inline std::string bytes_from_sentencepiece(std::string_view piece) {
   return bytes;
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

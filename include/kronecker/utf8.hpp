@@ -3,10 +3,12 @@
 /// The little of UTF-8 that a byte-level code needs: where a code point ends, so that cutting a token to
 /// pos_dim bytes does not cut a character in two.
 
+#include <kronecker/namespace.hpp>
+
 #include <cstddef>
 #include <string_view>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// A code point read from the front of a byte string.
 struct Utf8CodePoint {
@@ -61,4 +63,4 @@ constexpr std::string_view utf8_safe_prefix(std::string_view bytes, std::size_t 
   return bytes.substr(0, max_bytes);
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

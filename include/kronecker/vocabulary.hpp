@@ -4,6 +4,7 @@
 /// it is a special token.
 
 #include <kronecker/error.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
 
 #include <algorithm>
@@ -16,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// Token id -> its bytes. Immutable; ids are 0 to size() - 1.
 ///
@@ -26,7 +27,7 @@ class Vocabulary {
   /// The vocabulary in which token i has the bytes `token_bytes[i]`; none is special. Throws
   /// std::invalid_argument if there is no token, or more than a TokenId can count. O(V log V).
   explicit Vocabulary(std::vector<std::string> token_bytes) {
-    constexpr auto most = static_cast<std::size_t>(std::numeric_limits<TokenId>::max());
+    constexpr auto most = static_cast<std::size_t>((std::numeric_limits<TokenId>::max)());
     if (token_bytes.empty())
       detail::fail<std::invalid_argument>("a vocabulary of 0 tokens: it needs at least 1");
     if (token_bytes.size() > most)
@@ -107,4 +108,4 @@ class Vocabulary {
   std::vector<TokenId> special_ids_;   // sorted
 };
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

@@ -11,13 +11,14 @@
 
 #include <kronecker/encoder.hpp>
 #include <kronecker/error.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
 
 #include <cstdint>
 #include <limits>
 #include <optional>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// Where a model's output head has its weights from.
 enum class OutputHead {
@@ -74,7 +75,7 @@ inline Accounting account(const EmbeddingSizes& sizes) {
   const auto d_model = static_cast<std::uint64_t>(sizes.d_model);
   const auto bytes_per_parameter = static_cast<std::uint64_t>(sizes.bytes_per_parameter);
   const std::uint64_t widest = vocab_size + code_dim;
-  if (std::numeric_limits<std::uint64_t>::max() / 2 / d_model / bytes_per_parameter < widest)
+  if ((std::numeric_limits<std::uint64_t>::max)() / 2 / d_model / bytes_per_parameter < widest)
     detail::fail<std::invalid_argument>("an embedding of ", vocab_size, " x ", d_model, " parameters of ",
                                         bytes_per_parameter, " bytes is too large to count");
 
@@ -96,11 +97,11 @@ inline Accounting account(const EmbeddingSizes& sizes) {
                                         " parameters is smaller than its table and output head of ",
                                         with_head.table);
   const std::uint64_t other_parameters = sizes.model_parameters - with_head.table;
-  if (other_parameters > std::numeric_limits<std::uint64_t>::max() - with_head.kronecker)
+  if (other_parameters > (std::numeric_limits<std::uint64_t>::max)() - with_head.kronecker)
     detail::fail<std::invalid_argument>("a model of ", sizes.model_parameters,
                                         " parameters is too large to count");
   accounting.model_parameters = Comparison{sizes.model_parameters, other_parameters + with_head.kronecker};
   return accounting;
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

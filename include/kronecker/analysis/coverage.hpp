@@ -8,6 +8,7 @@
 
 #include <kronecker/encoder.hpp>
 #include <kronecker/error.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
 #include <kronecker/vocabulary.hpp>
 
@@ -20,7 +21,7 @@
 #include <string_view>
 #include <vector>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// Why tokens share a code.
 enum class SharedCodeReason {
@@ -161,4 +162,4 @@ inline std::vector<PosDimChoice> compare_pos_dims(const Vocabulary& vocabulary, 
   return choices;
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

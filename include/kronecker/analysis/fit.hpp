@@ -13,6 +13,7 @@
 #include <kronecker/embedding.hpp>
 #include <kronecker/encoder.hpp>
 #include <kronecker/error.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/projection.hpp>
 #include <kronecker/token_bytes.hpp>
 #include <kronecker/types.hpp>
@@ -26,7 +27,7 @@
 #include <span>
 #include <vector>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// How a projection is fitted.
 struct FitOptions {
@@ -228,7 +229,7 @@ FitResult fit_projection(const KroneckerEncoder<CharDim, PosDim>& encoder, const
       if (encoder.options().z_normalize) detail::FitEquations::centre(solution.x);
       const Eigen::Index columns = std::min<Eigen::Index>(detail::fit_columns, table.cols() - column);
       rows.middleCols(column, columns) = solution.x.leftCols(columns).template cast<float>();
-      iterations = std::max(iterations, solution.iterations);
+      iterations = (std::max)(iterations, solution.iterations);
       converged = converged && solution.converged;
       if (options.progress)
         options.progress(static_cast<double>(column + columns) / static_cast<double>(table.cols()));
@@ -242,4 +243,4 @@ FitResult fit_projection(const KroneckerEncoder<CharDim, PosDim>& encoder, const
   return fit;
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

@@ -9,6 +9,7 @@
 #include <kronecker/embedding.hpp>
 #include <kronecker/encoder.hpp>
 #include <kronecker/error.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/token_bytes.hpp>
 #include <kronecker/types.hpp>
 
@@ -25,7 +26,7 @@
 #include <utility>
 #include <vector>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// A token and its cosine with the query.
 struct Neighbor {
@@ -49,7 +50,7 @@ inline void check_neighbor_count(int k) {
 
 /// The k best of `candidates`. O(N log k).
 inline Neighbors best_of(std::vector<Neighbor> candidates, int k) {
-  const auto listed = std::min(candidates.size(), static_cast<std::size_t>(k));
+  const auto listed = (std::min)(candidates.size(), static_cast<std::size_t>(k));
   const auto cut = candidates.begin() + static_cast<std::ptrdiff_t>(listed);
   std::partial_sort(candidates.begin(), cut, candidates.end(), [](const Neighbor& a, const Neighbor& b) {
     return a.cosine != b.cosine ? a.cosine > b.cosine : a.id < b.id;
@@ -157,7 +158,7 @@ Neighbors nearest_tokens(const TokenBytes& token_bytes, const KroneckerEncoder<C
                                  ++class_sizes[token_class];
                                });
 
-  constexpr float never = -std::numeric_limits<float>::max();
+  constexpr float never = -(std::numeric_limits<float>::max)();
   std::vector<float> class_cosines(class_sizes.size(), never);
   std::vector<std::pair<float, std::uint32_t>> sizes_by_cosine;
   for (std::size_t i = classes_per_length; i < class_sizes.size(); ++i) {  // from length 1 on
@@ -168,7 +169,7 @@ Neighbors nearest_tokens(const TokenBytes& token_bytes, const KroneckerEncoder<C
   }
 
   std::sort(sizes_by_cosine.begin(), sizes_by_cosine.end(), std::greater<>());
-  float least = std::numeric_limits<float>::max();
+  float least = (std::numeric_limits<float>::max)();
   std::size_t found = 0;
   for (std::size_t i = 0; i < sizes_by_cosine.size() && found < static_cast<std::size_t>(k); ++i) {
     least = sizes_by_cosine[i].first;
@@ -211,4 +212,4 @@ Neighbors nearest_tokens_projected(const KroneckerEmbedding<Encoder, Scalar>& em
   return detail::best_of(std::move(candidates), k);
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

@@ -7,6 +7,7 @@
 #include <kronecker/error.hpp>
 #include <kronecker/files/safetensors.hpp>
 #include <kronecker/files/table.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/projection.hpp>
 #include <kronecker/types.hpp>
 
@@ -25,7 +26,7 @@
 #include <utility>
 #include <vector>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// A matrix of a checkpoint as float32. `name` is its tensor's full name, or a suffix after a dot that is
 /// unique: "projection.weight" finds "transformer.wte.projection.weight". `path` is a safetensors file, or
@@ -98,7 +99,7 @@ inline std::string unique_name(const std::string& path, const std::vector<std::s
 /// Refuses a size that no projection or vocabulary can have, which an empty matrix may claim too.
 inline void check_matrix_size(const std::string& path, std::string_view name, std::size_t rows,
                               std::size_t columns) {
-  constexpr std::size_t most = std::numeric_limits<std::int32_t>::max();
+  constexpr std::size_t most = (std::numeric_limits<std::int32_t>::max)();
   if (rows > most || columns > most)
     fail<FileError>(path, ": '", name, "' is ", rows, " x ", columns, ": over the limit of ", most,
                     " rows or columns");
@@ -170,4 +171,4 @@ inline RowMajorMatrix<float> read_matrix(const std::filesystem::path& path, std:
                           "; F32, F16 and BF16 are supported");
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

@@ -5,6 +5,7 @@
 
 #include <kronecker/error.hpp>
 #include <kronecker/files/mapped_file.hpp>
+#include <kronecker/namespace.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -22,7 +23,7 @@
 #include <variant>
 #include <vector>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// A value, or an array of them. Numbers are as wide as the widest of their kind.
 using GgufValue = std::variant<bool, std::uint64_t, std::int64_t, double, std::string, std::vector<bool>,
@@ -110,7 +111,7 @@ class GgufParser {
     for (std::uint64_t i = 0; i < tensor_count_; ++i)
       directory.tensors.push_back(tensor(directory.alignment));
     const std::uint64_t padding = (directory.alignment - at_ % directory.alignment) % directory.alignment;
-    directory.data_begin = at_ + static_cast<std::size_t>(std::min(padding, bytes_left()));
+    directory.data_begin = at_ + static_cast<std::size_t>((std::min)(padding, bytes_left()));
     return directory;
   }
 
@@ -260,4 +261,4 @@ inline GgufMetadata read_gguf_metadata(const std::filesystem::path& path) {
   return parse_gguf_metadata(file.path(), file.text());
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

@@ -9,6 +9,7 @@
 #include <kronecker/files/mapped_file.hpp>
 #include <kronecker/files/replace_file.hpp>
 #include <kronecker/files/table.hpp>
+#include <kronecker/namespace.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -24,7 +25,7 @@
 #include <utility>
 #include <vector>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// Types in which ggml can hold a table, by its numbers for them. Q8_0 takes 34 bytes for 32 values.
 enum class GgmlType : std::uint32_t { f32 = 0, f16 = 1, q8_0 = 8, bf16 = 30 };
@@ -70,11 +71,11 @@ inline std::optional<std::uint64_t> data_size(const GgufTensor& tensor) {
   if (std::find(tensor.shape.begin(), tensor.shape.end(), 0u) != tensor.shape.end()) return 0;
   const std::optional<GgmlBlock> block = ggml_block(tensor.type);
   if (!block) return std::nullopt;
-  constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
+  constexpr std::uint64_t most = (std::numeric_limits<std::uint64_t>::max)();
   std::uint64_t size = block->bytes;
   for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
     const std::uint64_t count = i == 0 ? tensor.shape[0] / block->values : tensor.shape[i];
-    size = size > most / std::max(count, std::uint64_t{1}) ? most : size * count;
+    size = size > most / (std::max)(count, std::uint64_t{1}) ? most : size * count;
   }
   return size;
 }
@@ -98,7 +99,7 @@ class GgufData {
                       " values, not a multiple of the ", block->values, " in a block of its type");
     const auto [begin, end] = std::equal_range(ends_.begin(), ends_.end(), tensor.offset);
     const std::uint64_t room = end == ends_.end() || *end > data_.size() ? 0 : *end - tensor.offset;
-    const std::uint64_t size = data_size(tensor).value_or(std::max(room, std::uint64_t{1}));
+    const std::uint64_t size = data_size(tensor).value_or((std::max)(room, std::uint64_t{1}));
     if (size > room)
       fail<FileError>(path_, ": tensor '", tensor.name.substr(0, 80), "' takes ", size, " bytes, but ", room,
                       " are left before the next one or the file's end");
@@ -241,4 +242,4 @@ void export_gguf(const std::filesystem::path& path, const KroneckerEmbedding<Enc
   });
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

@@ -4,6 +4,7 @@
 /// costs nothing, pages are read when they are touched, and processes share them. Elsewhere the file is read.
 
 #include <kronecker/error.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/shared_array.hpp>
 
 #include <cerrno>
@@ -26,7 +27,7 @@
 #define KRONECKER_HAS_MMAP 1
 #endif
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// A file's content, read-only. Copies, and arrays taken from it, share the mapping and keep it alive. The
 /// file must not be shortened meanwhile.
@@ -101,4 +102,4 @@ class MappedFile {
   Bytes bytes_;
 };
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

@@ -14,6 +14,7 @@
 #include <kronecker/embedding.hpp>
 #include <kronecker/error.hpp>
 #include <kronecker/files/safetensors.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/shared_array.hpp>
 #include <kronecker/token_bytes.hpp>
 
@@ -30,7 +31,7 @@
 #include <system_error>
 #include <vector>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// The version of the model file's layout that this library writes; it reads this one and older ones.
 inline constexpr int model_format_version = 1;
@@ -176,7 +177,7 @@ KroneckerEmbedding<Encoder, Scalar> load(const std::filesystem::path& path) {
   const TensorInfo& rows = detail::model_tensor(file, "projection.rows", 2);
   const TensorInfo& bytes = detail::model_tensor(file, "token_bytes", 2);
   const TensorInfo& lengths = detail::model_tensor(file, "token_lengths", 1);
-  constexpr std::size_t most = std::numeric_limits<std::int32_t>::max();
+  constexpr std::size_t most = (std::numeric_limits<std::int32_t>::max)();
   if (rows.shape[0] != static_cast<std::size_t>(encoder.code_dim()) || rows.shape[1] < 1 ||
       rows.shape[1] > most)
     detail::fail<FileError>(file.path(), ": 'projection.rows' is ", rows.shape[0], " x ", rows.shape[1],
@@ -229,4 +230,4 @@ auto load_any(const std::filesystem::path& path, Visit&& visit) {
   return visit(load<Encoder, float>(path));
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

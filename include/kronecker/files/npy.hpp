@@ -4,6 +4,7 @@
 
 #include <kronecker/error.hpp>
 #include <kronecker/files/replace_file.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
 
 #include <algorithm>
@@ -25,7 +26,7 @@
 #include <type_traits>
 #include <vector>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// An array as a .npy file holds it: values in C order, the last index running fastest.
 template <class T>
@@ -71,7 +72,7 @@ inline std::vector<std::size_t> npy_shape(const std::string& path, std::string_v
       fail<FileError>(path, ": the .npy header's 'shape' has '", text, "' where a size is expected");
     shape.push_back(size);
     text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-    text.remove_prefix(std::min(text.find_first_not_of(", "), text.size()));
+    text.remove_prefix((std::min)(text.find_first_not_of(", "), text.size()));
   }
   return shape;
 }
@@ -117,7 +118,7 @@ std::string npy_preamble(std::span<const std::size_t> shape) {
 template <class T, class NextPart>
 void write_npy_in_parts(const std::filesystem::path& path, std::span<const std::size_t> shape,
                         NextPart&& next_part) {
-  constexpr std::size_t most = std::numeric_limits<std::size_t>::max() / sizeof(T);
+  constexpr std::size_t most = (std::numeric_limits<std::size_t>::max)() / sizeof(T);
   const std::optional<std::size_t> count = detail::npy_count(shape, most);
   if (!count)
     detail::fail<std::invalid_argument>("an array of shape ", detail::npy_tuple(shape), " is too large");
@@ -205,9 +206,9 @@ inline void read_npy_bytes(NpyInput& input, void* to, std::size_t size) {
 template <class Stored>
 void read_npy_floats(NpyInput& input, bool is_swapped, std::span<float> values) {
   constexpr std::size_t block = 16384;
-  std::vector<char> bytes(std::min(block, values.size()) * sizeof(Stored));
+  std::vector<char> bytes((std::min)(block, values.size()) * sizeof(Stored));
   while (!values.empty()) {
-    const std::size_t count = std::min(block, values.size());
+    const std::size_t count = (std::min)(block, values.size());
     read_npy_bytes(input, bytes.data(), count * sizeof(Stored));
     for (std::size_t i = 0; i < count; ++i) {
       char* const first = bytes.data() + i * sizeof(Stored);
@@ -264,7 +265,7 @@ inline RowMajorMatrix<float> read_npy_matrix(const std::filesystem::path& path) 
   const auto shape = detail::npy_shape(input.path, detail::npy_value(input.path, input.header, "'shape'"));
   if (shape.size() != 2)
     detail::fail<FileError>(input.path, ": the array has ", shape.size(), " dimensions, not 2");
-  constexpr std::size_t most = std::numeric_limits<std::int32_t>::max();
+  constexpr std::size_t most = (std::numeric_limits<std::int32_t>::max)();
   if (shape[0] > most || shape[1] > most)
     detail::fail<FileError>(input.path, ": the array is ", shape[0], " x ", shape[1], ": over the limit of ",
                             most, " rows or columns");
@@ -282,4 +283,4 @@ inline RowMajorMatrix<float> read_npy_matrix(const std::filesystem::path& path) 
   return matrix;
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

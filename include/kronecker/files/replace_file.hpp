@@ -3,6 +3,7 @@
 /// Writing a file so that a failure leaves the old one as it was: write beside it, then rename.
 
 #include <kronecker/error.hpp>
+#include <kronecker/namespace.hpp>
 
 #include <cerrno>
 #include <filesystem>
@@ -11,7 +12,7 @@
 #include <system_error>
 #include <utility>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 namespace detail {
 
 /// Opens `target` for writing; errors name `path`, what the caller asked for.
@@ -66,4 +67,4 @@ void replace_file(const std::filesystem::path& path, Write&& write) {
   if (error) detail::fail<FileError>(path.string(), ": cannot replace the file: ", error.message());
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

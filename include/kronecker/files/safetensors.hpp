@@ -7,6 +7,7 @@
 #include <kronecker/files/mapped_file.hpp>
 #include <kronecker/files/replace_file.hpp>
 #include <kronecker/files/tensor_type.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/shared_array.hpp>
 #include <kronecker/utf8.hpp>
 
@@ -28,7 +29,7 @@
 #include <utility>
 #include <vector>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// A tensor of a safetensors file.
 struct TensorInfo {
@@ -292,4 +293,4 @@ inline void write_safetensors(const std::filesystem::path& path, const std::vect
   });
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

@@ -6,6 +6,7 @@
 #include <kronecker/embedding.hpp>
 #include <kronecker/error.hpp>
 #include <kronecker/files/tensor_type.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
 
 #include <algorithm>
@@ -21,7 +22,7 @@
 #include <type_traits>
 #include <vector>
 
-namespace kronecker::detail {
+namespace KRONECKER_NAMESPACE::detail {
 
 /// A block of ggml's type Q8_0: 32 values, which are small multiples of a scale that they share.
 struct Q8_0 {
@@ -36,7 +37,7 @@ static_assert(sizeof(Q8_0) == 34);
 /// magnitude becomes 127.
 inline Q8_0 to_q8_0(std::span<const float, Q8_0::values> values) noexcept {
   float greatest = 0;
-  for (const float value : values) greatest = std::max(greatest, std::abs(value));
+  for (const float value : values) greatest = (std::max)(greatest, std::abs(value));
   const float scale = greatest / 127;
   const float inverse = scale > 0 && is_finite(1 / scale) ? 1 / scale : 0;
   Q8_0 block{static_cast<Eigen::half>(scale), {}};
@@ -81,7 +82,7 @@ void write_table(std::ostream& file, const Embedding& embedding) {
   constexpr TokenId block = 1024;
   std::vector<TokenId> ids;
   for (TokenId first = 0; first < embedding.vocab_size() && file; first += block) {
-    ids.resize(static_cast<std::size_t>(std::min(block, embedding.vocab_size() - first)));
+    ids.resize(static_cast<std::size_t>((std::min)(block, embedding.vocab_size() - first)));
     std::iota(ids.begin(), ids.end(), first);
     const RowMajorMatrix<float> rows = embedding.forward(ids);
     const std::vector<Stored> stored =
@@ -91,4 +92,4 @@ void write_table(std::ostream& file, const Embedding& embedding) {
   }
 }
 
-}  // namespace kronecker::detail
+}  // namespace KRONECKER_NAMESPACE::detail

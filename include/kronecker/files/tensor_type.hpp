@@ -2,6 +2,7 @@
 
 /// The types of a tensor's values, by the names that safetensors gives them, and their sizes.
 
+#include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
 
 #include <algorithm>
@@ -12,7 +13,7 @@
 #include <string_view>
 #include <type_traits>
 
-namespace kronecker::detail {
+namespace KRONECKER_NAMESPACE::detail {
 
 /// Size in bits of a value of the format's type, 0 if the type is unknown. Some are smaller than a byte.
 inline std::size_t tensor_type_bits(std::string_view type) {
@@ -52,4 +53,4 @@ constexpr std::string_view tensor_type_name() {
     static_assert(sizeof(T) == 0, "no tensor type for T");
 }
 
-}  // namespace kronecker::detail
+}  // namespace KRONECKER_NAMESPACE::detail

@@ -7,6 +7,7 @@
 #include <kronecker/error.hpp>
 #include <kronecker/files/gguf_table.hpp>
 #include <kronecker/integrations/llama.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
 
 #include <ggml.h>
@@ -16,7 +17,7 @@
 #include <span>
 #include <stdexcept>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 namespace detail {
 
 /// What ggml calls in thread `thread` of `threads`: embeds its share of the ids.
@@ -59,4 +60,4 @@ template <class Encoder, class Scalar>
 ggml_tensor* embedding_node(ggml_context*, const KroneckerEmbedding<Encoder, Scalar>&&,
                             ggml_tensor*) = delete;
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

@@ -5,6 +5,7 @@
 
 #include <kronecker/embedding.hpp>
 #include <kronecker/encoder.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
 
 #include <algorithm>
@@ -15,7 +16,7 @@
 #include <variant>
 #include <vector>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// What stands at one position of a sequence: a token of the vocabulary, or any bytes in place of one.
 using TokenOrBytes = std::variant<TokenId, std::string_view>;
@@ -52,4 +53,4 @@ void fill_embeddings(const KroneckerEmbedding<Encoder, Scalar>& embedding,
     for (float& value : all) value *= factor;
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

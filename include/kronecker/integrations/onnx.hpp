@@ -16,6 +16,7 @@
 #include <kronecker/embedding.hpp>
 #include <kronecker/error.hpp>
 #include <kronecker/files/replace_file.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
 #include <kronecker/version.hpp>
 
@@ -32,7 +33,7 @@
 #include <type_traits>
 #include <vector>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 namespace detail {
 
 inline constexpr int onnx_opset = 13;
@@ -97,10 +98,10 @@ inline void describe(onnx::ValueInfoProto& value, const std::string& name, onnx:
 
 /// Which rows a vocabulary lights, and for each token the places of its rows among them.
 struct OnnxSlots {
-  std::vector<std::size_t> cells;    ///< Ascending; the row of zeros comes after them.
-  std::vector<std::uint16_t> slots;  ///< (V, width), filled up with the row of zeros.
-  std::size_t width = 1;             ///< Bytes of the longest token.
-  std::vector<float> scales;         ///< (V), a_L.
+  std::vector<std::size_t> cells;        ///< Ascending; the row of zeros comes after them.
+  std::vector<std::uint16_t> of_tokens;  ///< (V, width), filled up with the row of zeros.
+  std::size_t width = 1;                 ///< Bytes of the longest token.
+  std::vector<float> scales;             ///< (V), a_L.
 };
 
 template <class Encoder, class Scalar>
@@ -116,7 +117,7 @@ OnnxSlots onnx_slots(const KroneckerEmbedding<Encoder, Scalar>& embedding) {
   std::vector<bool> is_lit(static_cast<std::size_t>(embedding.encoder().code_dim()));
   for_each_cell([&](std::size_t, std::size_t p, std::size_t cell) {
     is_lit[cell] = true;
-    found.width = std::max(found.width, p + 1);
+    found.width = (std::max)(found.width, p + 1);
   });
   std::vector<std::uint16_t> slot_of_cell(is_lit.size());
   for (std::size_t cell = 0; cell < is_lit.size(); ++cell)
@@ -125,9 +126,10 @@ OnnxSlots onnx_slots(const KroneckerEmbedding<Encoder, Scalar>& embedding) {
       found.cells.push_back(cell);
     }
   // At most 256 * 255 cells: the row of zeros has a 16-bit number too.
-  found.slots.assign(tokens.lengths().size() * found.width, static_cast<std::uint16_t>(found.cells.size()));
+  found.of_tokens.assign(tokens.lengths().size() * found.width,
+                         static_cast<std::uint16_t>(found.cells.size()));
   for_each_cell([&](std::size_t id, std::size_t p, std::size_t cell) {
-    found.slots[id * found.width + p] = slot_of_cell[cell];
+    found.of_tokens[id * found.width + p] = slot_of_cell[cell];
   });
   for (const std::uint8_t length : tokens.lengths())
     found.scales.push_back(embedding.encoder().scale(length));
@@ -156,7 +158,7 @@ template <class Encoder, class Scalar>
 onnx::ModelProto to_onnx(const KroneckerEmbedding<Encoder, Scalar>& embedding) {
   using onnx::TensorProto;
   constexpr bool is_half = std::is_same_v<Scalar, Eigen::half>, is_int8 = std::is_same_v<Scalar, std::int8_t>;
-  const detail::OnnxSlots slots = detail::onnx_slots(embedding);
+  const detail::OnnxSlots token_slots = detail::onnx_slots(embedding);
   const auto vocab_size = static_cast<std::size_t>(embedding.vocab_size());
   const auto d_model = static_cast<std::size_t>(embedding.d_model());
   const CodeOptions options = embedding.encoder().options();
@@ -184,7 +186,7 @@ onnx::ModelProto to_onnx(const KroneckerEmbedding<Encoder, Scalar>& embedding) {
   document("pos_dim", std::to_string(embedding.encoder().pos_dim()));
   document("length_normalize", options.length_normalize ? "true" : "false");
   document("z_normalize", options.z_normalize ? "true" : "false");
-  document("rows", std::to_string(slots.cells.size()) + " of " +
+  document("rows", std::to_string(token_slots.cells.size()) + " of " +
                        std::to_string(embedding.encoder().code_dim()) + " are lit by a token and stored");
 
   onnx::GraphProto& proto = *model.mutable_graph();
@@ -193,22 +195,22 @@ onnx::ModelProto to_onnx(const KroneckerEmbedding<Encoder, Scalar>& embedding) {
   detail::describe(*proto.add_output(), "embeddings", TensorProto::FLOAT, {"batch", "sequence"},
                    embedding.d_model());
   detail::OnnxGraph graph(proto);
-  graph.constant("token_slots", TensorProto::UINT16, {vocab_size, slots.width}, slots.slots);
-  graph.constant("token_scales", TensorProto::FLOAT, {vocab_size, 1}, slots.scales);
+  graph.constant("token_slots", TensorProto::UINT16, {vocab_size, token_slots.width}, token_slots.of_tokens);
+  graph.constant("token_scales", TensorProto::FLOAT, {vocab_size, 1}, token_slots.scales);
   graph.constant("position_axis", TensorProto::INT64, {1}, std::vector<std::int64_t>{2});
-  const std::vector<std::size_t> rows_shape = {slots.cells.size() + 1, d_model};
+  const std::vector<std::size_t> rows_shape = {token_slots.cells.size() + 1, d_model};
   if constexpr (is_int8) {
     graph.constant("rows", TensorProto::INT8, rows_shape,
-                   detail::lit_rows<std::int8_t>(embedding.rows(), slots.cells));
+                   detail::lit_rows<std::int8_t>(embedding.rows(), token_slots.cells));
     const auto scales = embedding.rows().column_scales().span();
     graph.constant("column_scales", TensorProto::FLOAT, {d_model},
                    std::vector<float>(scales.begin(), scales.end()));
   } else if constexpr (is_half) {
     graph.constant("rows", TensorProto::FLOAT16, rows_shape,
-                   detail::lit_rows<Eigen::half>(embedding.rows(), slots.cells));
+                   detail::lit_rows<Eigen::half>(embedding.rows(), token_slots.cells));
   } else {
     graph.constant("rows", TensorProto::FLOAT, rows_shape,
-                   detail::lit_rows<float>(embedding.rows(), slots.cells));
+                   detail::lit_rows<float>(embedding.rows(), token_slots.cells));
   }
 
   graph.node("Gather", {"token_slots", "input_ids"}, "slots_16");
@@ -237,4 +239,4 @@ void export_onnx(const std::filesystem::path& path, const KroneckerEmbedding<Enc
   });
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

@@ -6,6 +6,7 @@
 #include <kronecker/encoder.hpp>
 #include <kronecker/error.hpp>
 #include <kronecker/integrations/torch_functions.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/projection.hpp>
 #include <kronecker/token_bytes.hpp>
 #include <kronecker/types.hpp>
@@ -24,7 +25,7 @@
 #include <utility>
 #include <vector>
 
-namespace kronecker::torch_module {
+namespace KRONECKER_NAMESPACE::torch_module {
 
 /// A Kronecker embedding as a torch module. Its one parameter is "projection.weight", W of (d_model, D), as
 /// in the PyTorch reference, so weights of either go into the other (kronecker::import_projection and
@@ -168,4 +169,4 @@ class KroneckerEmbeddingImpl : public torch::nn::Cloneable<KroneckerEmbeddingImp
 /// Holds a KroneckerEmbeddingImpl, as torch's modules are held.
 TORCH_MODULE(KroneckerEmbedding);
 
-}  // namespace kronecker::torch_module
+}  // namespace KRONECKER_NAMESPACE::torch_module

@@ -8,6 +8,7 @@
 #include <kronecker/encoder.hpp>
 #include <kronecker/error.hpp>
 #include <kronecker/head.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/rows.hpp>
 #include <kronecker/training/gradient.hpp>
 #include <kronecker/types.hpp>
@@ -23,7 +24,7 @@
 #include <utility>
 #include <vector>
 
-namespace kronecker::torch_module {
+namespace KRONECKER_NAMESPACE::torch_module {
 
 /// Encoders of all sizes.
 using Encoder = KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>;
@@ -148,7 +149,7 @@ class Logits : public torch::autograd::Function<Logits> {
     torch::Tensor out = torch::empty({count, head.vocab_size()}, hidden.options().requires_grad(false));
     constexpr std::int64_t block = 64;  // as many as the head takes at a time, whatever the threads are
     at::parallel_for(0, (count + block - 1) / block, 1, [&](std::int64_t begin, std::int64_t end) {
-      const std::int64_t first = begin * block, last = std::min(end * block, count);
+      const std::int64_t first = begin * block, last = (std::min)(end * block, count);
       head.logits(part(numbers(hidden), first, last, head.d_model()),
                   part(numbers_to_change(out), first, last, head.vocab_size()));
     });
@@ -175,4 +176,4 @@ class Logits : public torch::autograd::Function<Logits> {
 };
 
 }  // namespace detail
-}  // namespace kronecker::torch_module
+}  // namespace KRONECKER_NAMESPACE::torch_module

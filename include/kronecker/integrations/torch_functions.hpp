@@ -13,6 +13,7 @@
 #include <kronecker/integrations/torch_autograd.hpp>
 #include <kronecker/integrations/torch_operations.hpp>
 #include <kronecker/integrations/torch_weight_state.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/projection.hpp>
 #include <kronecker/rows.hpp>
 #include <kronecker/shared_array.hpp>
@@ -36,7 +37,7 @@
 #include <utility>
 #include <vector>
 
-namespace kronecker::torch_module {
+namespace KRONECKER_NAMESPACE::torch_module {
 namespace detail {
 
 /// The ids of an integer tensor, flattened. Those out of range are refused with their place.
@@ -285,4 +286,4 @@ class EmbeddingFunction {
   std::shared_ptr<Cache> cache_ = std::make_shared<Cache>();
 };
 
-}  // namespace kronecker::torch_module
+}  // namespace KRONECKER_NAMESPACE::torch_module

@@ -5,6 +5,7 @@
 
 #include <kronecker/encoder.hpp>
 #include <kronecker/integrations/torch_autograd.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/token_bytes.hpp>
 
 #include <torch/torch.h>
@@ -12,7 +13,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace kronecker::torch_module::detail {
+namespace KRONECKER_NAMESPACE::torch_module::detail {
 
 /// What a device needs to know of the tokens, for torch's operations.
 class DeviceTokens {
@@ -50,4 +51,4 @@ class DeviceTokens {
   bool is_centred_ = true;
 };
 
-}  // namespace kronecker::torch_module::detail
+}  // namespace KRONECKER_NAMESPACE::torch_module::detail

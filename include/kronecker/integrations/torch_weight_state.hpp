@@ -2,12 +2,14 @@
 
 /// Whether a torch tensor still has the numbers that it had. Needs LibTorch, 1.13 or newer.
 
+#include <kronecker/namespace.hpp>
+
 #include <torch/torch.h>
 
 #include <cstdint>
 #include <vector>
 
-namespace kronecker::torch_module::detail {
+namespace KRONECKER_NAMESPACE::torch_module::detail {
 
 /// Which numbers a weight has: the same ones if all of this is the same. Of what is done behind autograd's
 /// back it knows nothing, and tensors of the inference mode have no version.
@@ -28,4 +30,4 @@ struct WeightState {
   std::int64_t version;                               ///< Autograd's count of changes.
 };
 
-}  // namespace kronecker::torch_module::detail
+}  // namespace KRONECKER_NAMESPACE::torch_module::detail

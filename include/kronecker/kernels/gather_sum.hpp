@@ -18,7 +18,7 @@
 #include <cstdint>
 #include <cstring>
 
-namespace kronecker::kernels {
+namespace KRONECKER_NAMESPACE::kernels {
 
 /// The rows that one token lights.
 struct LitRows {
@@ -48,12 +48,13 @@ inline constexpr std::size_t columns_in_tile = 4096 / size_of(type);
 #endif
 }
 
-}  // namespace kronecker::kernels
+}  // namespace KRONECKER_NAMESPACE::kernels
 
 #define KRONECKER_KERNEL_FILE <kronecker/kernels/gather_sum.inc>
 #include <kronecker/kernels/for_each_instruction_set.inc>
+#include <kronecker/namespace.hpp>
 
-namespace kronecker::kernels {
+namespace KRONECKER_NAMESPACE::kernels {
 
 /// Writes the embeddings of a sequence of tokens, (count, d_model), to `out`, with the instructions of `set`,
 /// which the processor must have; zeros for a token without bytes. `out` may have any alignment and must not
@@ -69,4 +70,4 @@ static inline void gather_sum(InstructionSet set, const Rows& rows, const Tokens
   baseline::gather_sum<type>(rows, tokens, out);
 }
 
-}  // namespace kronecker::kernels
+}  // namespace KRONECKER_NAMESPACE::kernels

@@ -6,6 +6,8 @@
 /// Everything in this folder that is code has internal linkage: files that were compiled with different flags
 /// never share a copy of a kernel.
 
+#include <kronecker/namespace.hpp>
+
 #include <cstdlib>
 #include <optional>
 #include <string_view>
@@ -19,7 +21,7 @@
 #endif
 #endif
 
-namespace kronecker::kernels {
+namespace KRONECKER_NAMESPACE::kernels {
 
 /// Instructions that a kernel may use, from the least to the most.
 enum class InstructionSet {
@@ -63,4 +65,4 @@ static inline InstructionSet instruction_set() noexcept {
   return chosen;
 }
 
-}  // namespace kronecker::kernels
+}  // namespace KRONECKER_NAMESPACE::kernels

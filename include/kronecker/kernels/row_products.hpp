@@ -12,7 +12,7 @@
 #include <cstdint>
 #include <cstring>
 
-namespace kronecker::kernels {
+namespace KRONECKER_NAMESPACE::kernels {
 
 /// out[cell][n] = row[cell] . vectors[n], for some of the cells.
 struct RowProducts {
@@ -44,12 +44,13 @@ struct RowMultiples {
   return rows != nullptr ? rows[i] : i;
 }
 
-}  // namespace kronecker::kernels
+}  // namespace KRONECKER_NAMESPACE::kernels
 
 #define KRONECKER_KERNEL_FILE <kronecker/kernels/row_products.inc>
 #include <kronecker/kernels/for_each_instruction_set.inc>
+#include <kronecker/namespace.hpp>
 
-namespace kronecker::kernels {
+namespace KRONECKER_NAMESPACE::kernels {
 
 /// Multiplies rows with vectors, with the instructions of `set`. int8 rows are taken without their column
 /// scales. O(cell_count * vector_count * d_model).
@@ -74,4 +75,4 @@ static inline void multiply_rows(InstructionSet set, const Rows& rows, const Row
   baseline::add_multiples(multiples);
 }
 
-}  // namespace kronecker::kernels
+}  // namespace KRONECKER_NAMESPACE::kernels

@@ -2,10 +2,12 @@
 
 /// What the kernels take: rows of numbers in one of four types, and the tokens that light them.
 
+#include <kronecker/namespace.hpp>
+
 #include <cstddef>
 #include <cstdint>
 
-namespace kronecker::kernels {
+namespace KRONECKER_NAMESPACE::kernels {
 
 /// How the numbers of a row are stored.
 enum class RowType {
@@ -37,4 +39,4 @@ struct Tokens {
   std::size_t count;            ///< Length of the sequence.
 };
 
-}  // namespace kronecker::kernels
+}  // namespace KRONECKER_NAMESPACE::kernels

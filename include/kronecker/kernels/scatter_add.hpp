@@ -14,7 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace kronecker::kernels {
+namespace KRONECKER_NAMESPACE::kernels {
 
 /// A part of the columns of a gradient.
 struct GradientRows {
@@ -25,12 +25,13 @@ struct GradientRows {
   std::size_t end_column;    ///< The one after the last.
 };
 
-}  // namespace kronecker::kernels
+}  // namespace KRONECKER_NAMESPACE::kernels
 
 #define KRONECKER_KERNEL_FILE <kronecker/kernels/scatter_add.inc>
 #include <kronecker/kernels/for_each_instruction_set.inc>
+#include <kronecker/namespace.hpp>
 
-namespace kronecker::kernels {
+namespace KRONECKER_NAMESPACE::kernels {
 
 /// Adds the gradients of a sequence of tokens, `grad_out` of (count, d_model), with the instructions of
 /// `set`, which the processor must have. O(columns * bytes).
@@ -45,4 +46,4 @@ namespace kronecker::kernels {
   baseline::scatter_add(tokens, grad_out, gradient);
 }
 
-}  // namespace kronecker::kernels
+}  // namespace KRONECKER_NAMESPACE::kernels

@@ -13,6 +13,7 @@
 #include <kronecker/kernels/instruction_set.hpp>
 #include <kronecker/kernels/row_products.hpp>
 #include <kronecker/kernels/scatter_add.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/projection.hpp>
 #include <kronecker/rows.hpp>
 #include <kronecker/types.hpp>
@@ -26,13 +27,13 @@
 #include <span>
 #include <vector>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// Some of the d_model columns. A thread that takes one range of them, for all tokens, makes the same bits as
 /// one that takes all; threads may take disjoint ranges of one gradient at the same time.
 struct ColumnRange {
-  int begin = 0;                              ///< The first column.
-  int end = std::numeric_limits<int>::max();  ///< The one after the last; cut to d_model.
+  int begin = 0;                                ///< The first column.
+  int end = (std::numeric_limits<int>::max)();  ///< The one after the last; cut to d_model.
 };
 
 /// A sum of gradients with respect to a projection, in float32, (D, d_model).
@@ -122,7 +123,7 @@ inline kernels::GradientRows gradient_rows(ProjectionGradient& gradient, int pos
                             gradient.d_model());
   return {gradient.rows().data(), static_cast<std::size_t>(gradient.d_model()),
           static_cast<std::size_t>(pos_dim), static_cast<std::size_t>(columns.begin),
-          static_cast<std::size_t>(std::min(columns.end, gradient.d_model()))};
+          static_cast<std::size_t>((std::min)(columns.end, gradient.d_model()))};
 }
 
 }  // namespace detail
@@ -173,11 +174,11 @@ void accumulate_gradient(const KroneckerHead<Encoder, float>& head, std::span<co
   kernels::Tokens tokens = embedding.view(ids);
   tokens.scales = head.scales().data();
   for (std::size_t first = 0; first < count; first += hidden_at_once) {
-    const std::size_t states = std::min(hidden_at_once, count - first);
+    const std::size_t states = (std::min)(hidden_at_once, count - first);
     of_all_cells.assign(static_cast<std::size_t>(gradient.code_dim()) * states, 0.0f);
     for (std::size_t token = 0; token < vocabulary; token += tokens_at_once) {
       tokens.ids = ids.data() + token;
-      tokens.count = std::min(tokens_at_once, vocabulary - token);
+      tokens.count = (std::min)(tokens_at_once, vocabulary - token);
       for (std::size_t n = 0; n < states; ++n)
         for (std::size_t i = 0; i < tokens.count; ++i)
           by_token[i * states + n] = grad_logits[(first + n) * vocabulary + token + i];
@@ -198,4 +199,4 @@ void accumulate_gradient(const KroneckerHead<Encoder, float>& head, std::span<co
   }
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

@@ -4,6 +4,7 @@
 /// both).
 
 #include <kronecker/embedding.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
 
 #include <algorithm>
@@ -11,7 +12,7 @@
 #include <cstddef>
 #include <span>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// The Frobenius norm of the projection: of the centred rows, if codes are z-normalised. O(D * d_model).
 template <class Encoder>
@@ -30,7 +31,7 @@ double mean_output_norm(const KroneckerEmbedding<Encoder, Scalar>& embedding, st
   double sum = 0;
   for (std::size_t first = 0; first < ids.size(); first += block) {
     const RowMajorMatrix<float> out =
-        embedding.forward(ids.subspan(first, std::min(block, ids.size() - first)));
+        embedding.forward(ids.subspan(first, (std::min)(block, ids.size() - first)));
     for (Eigen::Index i = 0; i < out.rows(); ++i) {
       double squares = 0;
       for (Eigen::Index j = 0; j < out.cols(); ++j)
@@ -41,4 +42,4 @@ double mean_output_norm(const KroneckerEmbedding<Encoder, Scalar>& embedding, st
   return ids.empty() ? 0 : sum / static_cast<double>(ids.size());
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

@@ -9,6 +9,7 @@
 
 #include <kronecker/embedding.hpp>
 #include <kronecker/error.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/rows.hpp>
 #include <kronecker/training/gradient.hpp>
 
@@ -18,7 +19,7 @@
 #include <span>
 #include <vector>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// Settings of AdamW (Loshchilov and Hutter 2019), with PyTorch's names and meanings.
 struct AdamWOptions {
@@ -157,4 +158,4 @@ class Sgd {
   std::vector<float> velocity_;
 };
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

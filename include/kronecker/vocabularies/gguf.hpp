@@ -5,6 +5,7 @@
 
 #include <kronecker/error.hpp>
 #include <kronecker/files/gguf.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/vocabularies/token_table.hpp>
 #include <kronecker/vocabulary.hpp>
 
@@ -17,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 namespace detail {
 
 /// GGUF's token types, by their numbers. Undefined ones are those of converters that knew none: normal.
@@ -91,7 +92,7 @@ inline Vocabulary gguf_vocabulary(const std::string& path, const GgufMetadata& m
 
   const std::vector<std::int64_t> types = gguf_token_types(path, metadata, strings->size());
   const bool tells_types = metadata.values.contains("tokenizer.ggml.token_type");
-  TokenTable table(path, std::numeric_limits<TokenId>::max());
+  TokenTable table(path, (std::numeric_limits<TokenId>::max)());
   for (std::size_t id = 0; id < strings->size(); ++id) {
     const auto type = static_cast<GgufTokenType>(types[id]);
     TokenKind kind = is_byte_level ? kind_of_byte_level_token(type) : kind_of_sentencepiece_token(type);
@@ -112,4 +113,4 @@ inline Vocabulary load_gguf(const std::filesystem::path& path, TokenText text = 
   return detail::gguf_vocabulary(path.string(), read_gguf_metadata(path), text);
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

@@ -4,6 +4,7 @@
 /// byte map. Needs nlohmann/json 3.11.
 
 #include <kronecker/files/mapped_file.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/vocabularies/json_events.hpp>
 #include <kronecker/vocabularies/token_table.hpp>
 #include <kronecker/vocabulary.hpp>
@@ -16,7 +17,7 @@
 #include <string_view>
 #include <utility>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 namespace detail {
 
 class Gpt2Reader final : public JsonEvents {
@@ -107,4 +108,4 @@ inline Vocabulary load_gpt2(const std::filesystem::path& path, TokenText text = 
   return detail::parse_gpt2(file.path(), file.text(), text);
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

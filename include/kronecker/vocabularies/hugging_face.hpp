@@ -4,6 +4,7 @@
 /// SentencePiece's style (Llama 2, Mistral, T5). Needs nlohmann/json 3.11.
 
 #include <kronecker/files/mapped_file.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/vocabularies/json_events.hpp>
 #include <kronecker/vocabularies/token_table.hpp>
 #include <kronecker/vocabulary.hpp>
@@ -17,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 namespace detail {
 
 class HuggingFaceReader final : public JsonEvents {
@@ -252,4 +253,4 @@ inline Vocabulary load_hugging_face(const std::filesystem::path& path, TokenText
   return detail::parse_hugging_face(file.path(), file.text(), text);
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

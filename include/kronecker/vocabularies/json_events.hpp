@@ -4,6 +4,7 @@
 /// nlohmann/json 3.11.
 
 #include <kronecker/error.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/vocabularies/token_table.hpp>
 
 #include <nlohmann/json.hpp>
@@ -14,7 +15,7 @@
 #include <string_view>
 #include <utility>
 
-namespace kronecker::detail {
+namespace KRONECKER_NAMESPACE::detail {
 
 /// What a JSON file consists of, told in its order: no document is built. A reader derives from this and
 /// keeps what it needs.
@@ -67,4 +68,4 @@ class JsonEvents {
   bool is_stopped_ = false;
 };
 
-}  // namespace kronecker::detail
+}  // namespace KRONECKER_NAMESPACE::detail

@@ -5,6 +5,7 @@
 
 #include <kronecker/error.hpp>
 #include <kronecker/files/mapped_file.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/vocabularies/gguf.hpp>
 #include <kronecker/vocabularies/gpt2.hpp>
 #include <kronecker/vocabularies/hugging_face.hpp>
@@ -21,7 +22,7 @@
 #include <string>
 #include <string_view>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 
 /// The formats of vocabulary files that are told apart.
 enum class VocabularyFormat {
@@ -60,7 +61,7 @@ inline FileKind file_kind(std::string_view head) {
 
   constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
   std::string_view json = head.substr(head.starts_with(byte_order_mark) ? byte_order_mark.size() : 0);
-  json.remove_prefix(std::min(json.find_first_not_of(" \t\r\n"), json.size()));
+  json.remove_prefix((std::min)(json.find_first_not_of(" \t\r\n"), json.size()));
   if (json.starts_with('{')) return FileKind::json;
 
   // Field 1 of a SentencePiece model is a message, and that starts with a field 1 that is a string.
@@ -162,4 +163,4 @@ inline Vocabulary load_vocabulary(const std::filesystem::path& path, TokenText t
   return load_gguf(path, text);
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

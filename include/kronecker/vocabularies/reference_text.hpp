@@ -2,13 +2,14 @@
 
 /// Bytes as the text that the PyTorch reference makes of them (TokenText::reference).
 
+#include <kronecker/namespace.hpp>
 #include <kronecker/utf8.hpp>
 
 #include <cstddef>
 #include <string>
 #include <string_view>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 namespace detail {
 
 /// Size of the longest part at the front of `bytes`, which do not start with a well-formed code point, that
@@ -39,4 +40,4 @@ inline std::string replace_invalid_utf8(std::string_view bytes) {
   return text;
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

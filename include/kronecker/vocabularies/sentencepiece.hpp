@@ -6,6 +6,7 @@
 
 #include <kronecker/error.hpp>
 #include <kronecker/files/mapped_file.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/vocabularies/token_table.hpp>
 #include <kronecker/vocabulary.hpp>
 
@@ -16,7 +17,7 @@
 #include <string_view>
 #include <utility>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 namespace detail {
 
 /// A field of a protobuf message.
@@ -141,4 +142,4 @@ inline Vocabulary load_sentencepiece(const std::filesystem::path& path, TokenTex
   return std::move(table).vocabulary(text);
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

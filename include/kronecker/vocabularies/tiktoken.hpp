@@ -4,6 +4,7 @@
 
 #include <kronecker/error.hpp>
 #include <kronecker/files/mapped_file.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
 #include <kronecker/vocabularies/token_table.hpp>
 #include <kronecker/vocabulary.hpp>
@@ -19,7 +20,7 @@
 #include <system_error>
 #include <utility>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 namespace detail {
 
 /// Decodes base64 as RFC 4648 has it: padded, nothing between, unused bits zero; else nothing.
@@ -109,4 +110,4 @@ inline Vocabulary load_tiktoken(const std::filesystem::path& path,
   return std::move(table).vocabulary(text);
 }
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

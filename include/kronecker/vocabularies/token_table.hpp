@@ -4,6 +4,7 @@
 /// each token stands for. Every reader in this folder fills a TokenTable and gets its Vocabulary from that.
 
 #include <kronecker/error.hpp>
+#include <kronecker/namespace.hpp>
 #include <kronecker/token_strings.hpp>
 #include <kronecker/utf8.hpp>
 #include <kronecker/vocabularies/reference_text.hpp>
@@ -20,7 +21,7 @@
 #include <utility>
 #include <vector>
 
-namespace kronecker {
+namespace KRONECKER_NAMESPACE {
 namespace detail {
 
 /// What a tokenizer file's string for a token means.
@@ -100,7 +101,7 @@ class TokenTable {
   TokenTable(std::string path, std::size_t file_size)
       : path_(std::move(path)),
         id_limit_(std::clamp<std::uint64_t>(file_size, std::uint64_t{1} << 18,
-                                            std::numeric_limits<TokenId>::max())) {}
+                                            (std::numeric_limits<TokenId>::max)())) {}
 
   const std::string& path() const noexcept { return path_; }
   std::vector<TokenString>& tokens() noexcept { return tokens_; }
@@ -151,4 +152,4 @@ class TokenTable {
 
 }  // namespace detail
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

@@ -2,7 +2,9 @@
 
 /// Which bytes a vocabulary reader takes for a token's.
 
-namespace kronecker {
+#include <kronecker/namespace.hpp>
+
+namespace KRONECKER_NAMESPACE {
 
 /// What a token's bytes are.
 enum class TokenText {
@@ -14,4 +16,4 @@ enum class TokenText {
   reference,
 };
 
-}  // namespace kronecker
+}  // namespace KRONECKER_NAMESPACE

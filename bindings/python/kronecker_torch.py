@@ -1,7 +1,7 @@
 """KroneckerEmbedding for PyTorch with this library's kernels: the PyTorch reference's constructor, state_dict and byte
 overrides, so that its users change an import and nothing else.
 
-    torch.ops.load_library("build/release/python/kronecker_torch.so")
+    torch.ops.load_library("build/release/bindings/python/kronecker_torch.so")
     from kronecker_torch import KroneckerEmbedding
 """
 
