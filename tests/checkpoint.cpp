@@ -32,39 +32,39 @@ void write_matrices(const std::filesystem::path& path, const std::vector<std::st
   kronecker::write_safetensors(path, tensors);
 }
 
-const RowMajorMatrix<float> weight = test_support::golden_matrix("emb_d8_p8_weight.npy");
+const RowMajorMatrix<float> golden_weight = test_support::golden_matrix("emb_d8_p8_weight.npy");
 
 }  // namespace
 
 TEST_CASE("a projection is imported by its full name or a unique suffix, from every type") {
   const ScratchFolder folder("checkpoint");
   const auto path = folder / "model.safetensors";
-  write_matrices(path, {"transformer.wte.projection.weight", "lm_head.weight"}, weight);
-  CHECK(import_projection(path).to_torch() == weight);
-  CHECK(import_projection(path, "transformer.wte.projection.weight").to_torch() == weight);
-  CHECK(import_projection(path, "wte.projection.weight").to_torch() == weight);
-  write_matrices<Eigen::bfloat16>(path, {"projection.weight"}, weight.cast<Eigen::bfloat16>());
-  CHECK(import_projection(path).to_torch() == weight.cast<Eigen::bfloat16>().cast<float>());
-  write_matrices<Eigen::half>(path, {"projection.weight"}, weight.cast<Eigen::half>());
-  CHECK(import_projection(path).to_torch() == weight.cast<Eigen::half>().cast<float>());
+  write_matrices(path, {"transformer.wte.projection.weight", "lm_head.weight"}, golden_weight);
+  CHECK(import_projection(path).to_torch() == golden_weight);
+  CHECK(import_projection(path, "transformer.wte.projection.weight").to_torch() == golden_weight);
+  CHECK(import_projection(path, "wte.projection.weight").to_torch() == golden_weight);
+  write_matrices<Eigen::bfloat16>(path, {"projection.weight"}, golden_weight.cast<Eigen::bfloat16>());
+  CHECK(import_projection(path).to_torch() == golden_weight.cast<Eigen::bfloat16>().cast<float>());
+  write_matrices<Eigen::half>(path, {"projection.weight"}, golden_weight.cast<Eigen::half>());
+  CHECK(import_projection(path).to_torch() == golden_weight.cast<Eigen::half>().cast<float>());
 }
 
 TEST_CASE("an exported projection is imported again bit for bit") {
   const ScratchFolder folder("checkpoint");
-  const auto projection = kronecker::LearnedProjection::from_torch(weight);
+  const auto projection = kronecker::LearnedProjection::from_torch(golden_weight);
   export_projection(folder / "w.safetensors", projection);
-  CHECK(import_projection(folder / "w.safetensors").to_torch() == weight);
+  CHECK(import_projection(folder / "w.safetensors").to_torch() == golden_weight);
   export_projection(folder / "w.safetensors", projection, "wte.projection.weight");
   CHECK(kronecker::SafetensorsFile(folder / "w.safetensors").find("wte.projection.weight") != nullptr);
 }
 
 TEST_CASE("a checkpoint in several files is read through its index") {
   const ScratchFolder folder("checkpoint");
-  write_matrices<float>(folder / "b.safetensors", {"wte.projection.weight"}, weight);
+  write_matrices<float>(folder / "b.safetensors", {"wte.projection.weight"}, golden_weight);
   const auto index = folder / "model.safetensors.index.json";
   test_support::write_content(index, R"({"metadata":{},"weight_map":{"lm_head.weight":"a.safetensors",
                                         "wte.projection.weight":"b.safetensors"}})");
-  CHECK(import_projection(index).to_torch() == weight);
+  CHECK(import_projection(index).to_torch() == golden_weight);
   CHECK(kronecker::checkpoint_files(index) ==
         std::vector<std::filesystem::path>{folder / "a.safetensors", folder / "b.safetensors"});
   CHECK(kronecker::checkpoint_files(folder / "a.safetensors").size() == 1);
@@ -88,7 +88,7 @@ TEST_CASE("a checkpoint in several files is read through its index") {
 TEST_CASE("a name that is missing or ambiguous, and a tensor that is no matrix of floats, are refused") {
   const ScratchFolder folder("checkpoint");
   const auto path = folder / "model.safetensors";
-  write_matrices<float>(path, {"a.projection.weight", "b.projection.weight"}, weight);
+  write_matrices<float>(path, {"a.projection.weight", "b.projection.weight"}, golden_weight);
   CHECK(message_of<FileError>([&] { import_projection(path); }) ==
         path.string() +
             ": 'projection.weight' could be 'a.projection.weight' or 'b.projection.weight': give the full "
@@ -127,7 +127,7 @@ TEST_CASE("an exported table is the table, in the type asked for") {
   std::vector<std::string> tokens;
   for (int i = 0; i < 2500; ++i) tokens.push_back(std::to_string(i * i));  // several blocks and a rest
   const KroneckerEmbedding embedding(encoder, kronecker::Vocabulary(tokens),
-                                     kronecker::LearnedProjection::from_torch(weight));
+                                     kronecker::LearnedProjection::from_torch(golden_weight));
   export_table(path, embedding, "model.embed_tokens.weight");
   CHECK(read_matrix(path, "model.embed_tokens.weight") == embedding.table());
   export_table<Eigen::bfloat16>(path, embedding, "transformer.wte.weight");

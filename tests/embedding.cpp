@@ -1,5 +1,6 @@
 #include "definition.hpp"
 #include "golden_embedding.hpp"
+#include "matrices.hpp"
 
 #include <kronecker/embedding.hpp>
 #include <kronecker/token_strings.hpp>
@@ -23,20 +24,11 @@ using test_support::golden_ids;
 using test_support::golden_matrix;
 using test_support::golden_vocabulary;
 using test_support::GoldenEncoder;
+using test_support::max_difference;
 using test_support::modes;
+using test_support::same_bits;
 
 namespace {
-
-double max_difference(const RowMajorMatrix<float>& a, const RowMajorMatrix<float>& b) {
-  REQUIRE(a.rows() == b.rows());
-  REQUIRE(a.cols() == b.cols());
-  return static_cast<double>((a - b).cwiseAbs().maxCoeff<Eigen::PropagateNaN>());
-}
-
-bool same_bits(const RowMajorMatrix<float>& a, const RowMajorMatrix<float>& b) {
-  return a.rows() == b.rows() && a.cols() == b.cols() &&
-         std::memcmp(a.data(), b.data(), static_cast<std::size_t>(a.size()) * sizeof(float)) == 0;
-}
 
 /// A vocabulary of random bytes with an empty token, long tokens and doubles.
 Vocabulary random_vocabulary(int size, int char_dim, int longest, unsigned seed) {

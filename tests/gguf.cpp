@@ -21,7 +21,7 @@ using namespace test_support::gguf;
 
 namespace {
 
-const auto path = std::filesystem::path(KRONECKER_SCRATCH_DIR) / "vocabulary.gguf";
+const auto gguf_file = std::filesystem::path(KRONECKER_SCRATCH_DIR) / "vocabulary.gguf";
 
 std::string parse_message(const std::string& content) {
   const std::string what = message_of<FileError>([&] { parse_gguf_metadata("file", content); });
@@ -43,15 +43,15 @@ std::string token_types(const std::vector<std::int32_t>& types, Type type = i32)
   return entry("tokenizer.ggml.token_type", array, array_of(type, types.size(), all));
 }
 
-Vocabulary load(const std::string& content, TokenText text = TokenText::raw) {
-  std::ofstream(path, std::ios::binary) << content;
-  return load_gguf(path, text);
+Vocabulary load_gguf_content(const std::string& content, TokenText text = TokenText::raw) {
+  std::ofstream(gguf_file, std::ios::binary) << content;
+  return load_gguf(gguf_file, text);
 }
 
 std::string load_message(const std::string& content) {
-  const std::string what = message_of<FileError>([&] { load(content); });
-  REQUIRE(what.starts_with(path.string() + ": "));
-  return what.substr(path.string().size() + 2);
+  const std::string what = message_of<FileError>([&] { load_gguf_content(content); });
+  REQUIRE(what.starts_with(gguf_file.string() + ": "));
+  return what.substr(gguf_file.string().size() + 2);
 }
 
 const std::string space = "\xE2\x96\x81";
@@ -149,29 +149,31 @@ TEST_CASE("an array of arrays is read over") {
 }
 
 TEST_CASE("what follows the metadata is not looked at") {
-  std::ofstream(path, std::ios::binary) << file({model("llama")}) << "tensors";
-  CHECK(*kronecker::read_gguf_metadata(path).find<std::string>("tokenizer.ggml.model") == "llama");
-  std::filesystem::remove(path);
+  std::ofstream(gguf_file, std::ios::binary) << file({model("llama")}) << "tensors";
+  CHECK(*kronecker::read_gguf_metadata(gguf_file).find<std::string>("tokenizer.ggml.model") == "llama");
+  std::filesystem::remove(gguf_file);
   CHECK(message_of<FileError>([] {
-          kronecker::read_gguf_metadata(path);
+          kronecker::read_gguf_metadata(gguf_file);
         }).ends_with("cannot open the file: No such file or directory"));
   CHECK(message_of<FileError>([] {
-          kronecker::read_gguf_metadata(path.parent_path());
+          kronecker::read_gguf_metadata(gguf_file.parent_path());
         }).ends_with("not a regular file"));
 }
 
 TEST_CASE("a byte-level GGUF vocabulary gives the bytes of each id") {
   const std::string a = "\xC4\xA0the", hidden = "\xC3\xA9";
   const auto all = {a, hidden, hidden, hidden, hidden, hidden};
-  const Vocabulary loaded = load(file({model("gpt2"), tokens(all), token_types({1, 1, 2, 3, 4, 5})}));
+  const Vocabulary loaded =
+      load_gguf_content(file({model("gpt2"), tokens(all), token_types({1, 1, 2, 3, 4, 5})}));
   CHECK(loaded.bytes(0) == " the");
   CHECK(loaded.bytes(1) == "\xE9");
   for (const kronecker::TokenId id : {2, 3, 4, 5}) {
     CHECK(loaded.bytes(id) == hidden);
     CHECK(loaded.is_special(id) == (id < 4));
   }
-  CHECK(load(file({tokens(all), model("gpt2")})).bytes(5) == "\xE9");
-  CHECK(load(file({tokens(all), model("gpt2")}), TokenText::reference).bytes(5) == "\xEF\xBF\xBD");
+  CHECK(load_gguf_content(file({tokens(all), model("gpt2")})).bytes(5) == "\xE9");
+  CHECK(load_gguf_content(file({tokens(all), model("gpt2")}), TokenText::reference).bytes(5) ==
+        "\xEF\xBF\xBD");
 }
 
 TEST_CASE("a SentencePiece GGUF vocabulary gives the bytes of each id") {
@@ -180,7 +182,7 @@ TEST_CASE("a SentencePiece GGUF vocabulary gives the bytes of each id") {
   for (const std::string name : {"llama", "t5"}) {
     for (const Type type : {i32, u32}) {
       const Vocabulary loaded =
-          load(file({model(name), tokens(all), token_types({0, 2, 3, 4, 5, 6, 1}, type)}));
+          load_gguf_content(file({model(name), tokens(all), token_types({0, 2, 3, 4, 5, 6, 1}, type)}));
       CHECK(loaded.bytes(0) == " a");
       CHECK(loaded.bytes(1) == space + "<unk>");
       CHECK(loaded.bytes(2) == space + "<s>");
@@ -191,8 +193,8 @@ TEST_CASE("a SentencePiece GGUF vocabulary gives the bytes of each id") {
       for (kronecker::TokenId id = 0; id < loaded.size(); ++id)
         CHECK(loaded.is_special(id) == (id == 1 || id == 2));
     }
-    CHECK(load(file({model(name), tokens(all)})).bytes(6) == "\n");
-    CHECK(load(file({model(name), tokens(all)}), TokenText::reference).bytes(0) == "a");
+    CHECK(load_gguf_content(file({model(name), tokens(all)})).bytes(6) == "\n");
+    CHECK(load_gguf_content(file({model(name), tokens(all)}), TokenText::reference).bytes(0) == "a");
   }
 }
 

@@ -1,4 +1,5 @@
 #include "golden_embedding.hpp"
+#include "matrices.hpp"
 
 #include <kronecker/training/gradient.hpp>
 
@@ -20,6 +21,8 @@ using test_support::golden_embedding;
 using test_support::golden_ids;
 using test_support::golden_matrix;
 using test_support::golden_path;
+using test_support::max_difference;
+using test_support::random_matrix;
 
 namespace {
 
@@ -28,12 +31,6 @@ std::span<const float> values(const RowMajorMatrix<float>& matrix) {
 }
 std::span<float> values(RowMajorMatrix<float>& matrix) {
   return {matrix.data(), static_cast<std::size_t>(matrix.size())};
-}
-
-RowMajorMatrix<float> random_matrix(Eigen::Index rows, Eigen::Index columns, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  return RowMajorMatrix<float>::NullaryExpr(rows, columns, [&] { return normal(random); });
 }
 
 /// Tokens of run-time sizes, with one empty.
@@ -56,10 +53,6 @@ RowMajorMatrix<double> central_differences(const RowMajorMatrix<float>& weight, 
     derivatives.data()[i] = (above - loss(shifted)) / (2 * static_cast<double>(step));
   }
   return derivatives;
-}
-
-double max_difference(const RowMajorMatrix<float>& a, const RowMajorMatrix<double>& b) {
-  return (a.cast<double>() - b).cwiseAbs().maxCoeff<Eigen::PropagateNaN>();
 }
 
 }  // namespace

@@ -38,14 +38,14 @@ RowMajorMatrix<float> some_hidden_states(Eigen::Index count, Eigen::Index d_mode
   return RowMajorMatrix<float>::NullaryExpr(count, d_model, [&] { return normal(random); });
 }
 
-std::span<const float> values(const RowMajorMatrix<float>& matrix) {
+std::span<const float> floats_of(const RowMajorMatrix<float>& matrix) {
   return {matrix.data(), static_cast<std::size_t>(matrix.size())};
 }
 
 template <class Head>
 RowMajorMatrix<float> logits(const Head& head, const RowMajorMatrix<float>& hidden) {
   RowMajorMatrix<float> out = RowMajorMatrix<float>::Constant(hidden.rows(), head.vocab_size(), 42);
-  head.logits(values(hidden), {out.data(), static_cast<std::size_t>(out.size())});
+  head.logits(floats_of(hidden), {out.data(), static_cast<std::size_t>(out.size())});
   return out;
 }
 
@@ -76,10 +76,10 @@ TEST_CASE("the top tokens are the best logits, the lowest id first where they ar
   std::stable_sort(expected.begin(), expected.end(),
                    [](const TokenLogit& a, const TokenLogit& b) { return a.logit > b.logit; });
   for (const int k : {1, 2, 10, 600}) {
-    const auto top = head.top(values(hidden), k);
+    const auto top = head.top(floats_of(hidden), k);
     CHECK(top == std::vector<TokenLogit>(expected.begin(), expected.begin() + k));
   }
-  CHECK(head.top(values(hidden), 1000000) == expected);
+  CHECK(head.top(floats_of(hidden), 1000000) == expected);
 }
 
 TEST_CASE("a head over real tokens finds the table's best token") {
@@ -95,7 +95,7 @@ TEST_CASE("a head over real tokens finds the table's best token") {
     for (Eigen::Index n = 0; n < hidden.rows(); ++n) {
       Eigen::Index best = 0;
       expected.row(n).maxCoeff(&best);
-      CHECK(head.top(values(hidden.row(n)), 1).front().id == best);
+      CHECK(head.top(floats_of(hidden.row(n)), 1).front().id == best);
     }
   }
 }
@@ -104,17 +104,17 @@ TEST_CASE("a hidden state, an output or a number of tokens that does not fit is 
   const KroneckerHead head(some_embedding());
   RowMajorMatrix<float> hidden = some_hidden_states(2, head.d_model());
   std::vector<float> out(100);
-  CHECK(message_of<std::invalid_argument>([&] { head.logits(values(hidden), out); }) ==
+  CHECK(message_of<std::invalid_argument>([&] { head.logits(floats_of(hidden), out); }) ==
         "an output of 100 floats does not fit 2 hidden states and 704 tokens: it takes 1408");
-  CHECK(message_of<std::invalid_argument>([&] { head.logits(values(hidden).first(51), out); }) ==
+  CHECK(message_of<std::invalid_argument>([&] { head.logits(floats_of(hidden).first(51), out); }) ==
         "51 floats are no whole number of hidden states of d_model 50");
-  CHECK(message_of<std::invalid_argument>([&] { head.top(values(hidden), 1); }) ==
+  CHECK(message_of<std::invalid_argument>([&] { head.top(floats_of(hidden), 1); }) ==
         "a hidden state of 100 floats does not fit d_model 50");
-  CHECK(message_of<std::invalid_argument>([&] { head.top(values(hidden).first(50), 0); }) ==
+  CHECK(message_of<std::invalid_argument>([&] { head.top(floats_of(hidden).first(50), 0); }) ==
         "the top 0 tokens are none: k must be positive");
   hidden(1, 7) = std::numeric_limits<float>::infinity();
   out.resize(1408);
-  CHECK(message_of<std::invalid_argument>([&] { head.logits(values(hidden), out); }) ==
+  CHECK(message_of<std::invalid_argument>([&] { head.logits(floats_of(hidden), out); }) ==
         "hidden state 1 has the value inf at 7: it must be finite");
   CHECK(message_of<std::invalid_argument>([] {
           KroneckerHead(some_embedding(), std::numeric_limits<float>::infinity());
@@ -127,5 +127,5 @@ TEST_CASE("a vocabulary of empty tokens has logits of zero and no top token") {
                                               LearnedProjection::normal(4, Encoder().code_dim(), 1)));
   const auto hidden = some_hidden_states(2, 4);
   CHECK(logits(head, hidden).isZero(0));
-  CHECK(head.top(values(hidden).first(4), 2).empty());
+  CHECK(head.top(floats_of(hidden).first(4), 2).empty());
 }

@@ -13,20 +13,20 @@ using kronecker::Vocabulary;
 
 namespace {
 
-const auto path = std::filesystem::path(KRONECKER_SCRATCH_DIR) / "hugging_face.tokenizer.json";
+const auto hugging_face_file = std::filesystem::path(KRONECKER_SCRATCH_DIR) / "hugging_face.tokenizer.json";
 
 const std::string byte_level = R"("decoder": {"type": "ByteLevel"})";
 const std::string metaspace = R"("pre_tokenizer": {"type": "Metaspace", "replacement": "\u2581"})";
 
-Vocabulary load(const std::string& content, TokenText text = TokenText::raw) {
-  std::ofstream(path, std::ios::binary) << content;
-  return load_hugging_face(path, text);
+Vocabulary load_hugging_face_content(const std::string& content, TokenText text = TokenText::raw) {
+  std::ofstream(hugging_face_file, std::ios::binary) << content;
+  return load_hugging_face(hugging_face_file, text);
 }
 
-std::string message(const std::string& content) {
-  const std::string what = message_of<FileError>([&] { load(content); });
-  REQUIRE(what.starts_with(path.string() + ": "));
-  return what.substr(path.string().size() + 2);
+std::string hugging_face_message(const std::string& content) {
+  const std::string what = message_of<FileError>([&] { load_hugging_face_content(content); });
+  REQUIRE(what.starts_with(hugging_face_file.string() + ": "));
+  return what.substr(hugging_face_file.string().size() + 2);
 }
 
 /// A file with a BPE model.
@@ -43,7 +43,7 @@ std::string unigram(const std::string& settings, const std::string& vocabulary) 
 
 /// What refuses a vocabulary, after its file's name.
 std::string message_for_vocabulary(const std::string& vocabulary) {
-  return message(bpe(byte_level, vocabulary));
+  return hugging_face_message(bpe(byte_level, vocabulary));
 }
 
 }  // namespace
@@ -57,7 +57,7 @@ TEST_CASE("a byte-level tokenizer.json gives the bytes of each id") {
       byte_level, R"("pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "ByteLevel"}]})",
       R"("normalizer": {"type": "ByteLevel"})"};
   for (const std::string& settings : places) {
-    const Vocabulary loaded = load(bpe(settings, vocabulary, added));
+    const Vocabulary loaded = load_hugging_face_content(bpe(settings, vocabulary, added));
     CHECK(loaded.size() == 7);
     CHECK(loaded.bytes(0) == "\xC3");
     CHECK(loaded.bytes(1) == " the");
@@ -68,7 +68,8 @@ TEST_CASE("a byte-level tokenizer.json gives the bytes of each id") {
     CHECK(loaded.bytes(6) == "\xE2\x96\x81\xC3\xA9");
     for (kronecker::TokenId id = 0; id < loaded.size(); ++id) CHECK(loaded.is_special(id) == (id == 2));
   }
-  CHECK(load(bpe(byte_level, vocabulary, added), TokenText::reference).bytes(0) == "\xEF\xBF\xBD");
+  CHECK(load_hugging_face_content(bpe(byte_level, vocabulary, added), TokenText::reference).bytes(0) ==
+        "\xEF\xBF\xBD");
 }
 
 TEST_CASE("a SentencePiece-style tokenizer.json gives the bytes of each id") {
@@ -80,7 +81,7 @@ TEST_CASE("a SentencePiece-style tokenizer.json gives the bytes of each id") {
       R"("normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"})",
       R"("decoder": {"decoders": [{"type": "Replace", "pattern": {"String": "\u2581"}, "content": " "}]})"};
   for (const std::string& settings : places) {
-    const Vocabulary loaded = load(bpe(settings, vocabulary, added, "true"));
+    const Vocabulary loaded = load_hugging_face_content(bpe(settings, vocabulary, added, "true"));
     CHECK(loaded.size() == 5);
     CHECK(loaded.bytes(0) == " the");
     CHECK(loaded.bytes(1) == "\n");
@@ -90,28 +91,30 @@ TEST_CASE("a SentencePiece-style tokenizer.json gives the bytes of each id") {
     CHECK(loaded.is_special(2));
     CHECK_FALSE(loaded.is_special(4));
   }
-  const Vocabulary loaded = load(bpe(metaspace, vocabulary, added, "true"), TokenText::reference);
+  const Vocabulary loaded =
+      load_hugging_face_content(bpe(metaspace, vocabulary, added, "true"), TokenText::reference);
   CHECK(loaded.bytes(0) == "the");
   CHECK(loaded.bytes(1) == "\n");
   CHECK(loaded.bytes(2) == "\xE2\x96\x81<s>");
 }
 
 TEST_CASE("a byte piece is text where the model has no byte fallback") {
-  CHECK(load(bpe(metaspace, R"({"<0x0A>": 0})")).bytes(0) == "<0x0A>");
+  CHECK(load_hugging_face_content(bpe(metaspace, R"({"<0x0A>": 0})")).bytes(0) == "<0x0A>");
 }
 
 TEST_CASE("a Unigram vocabulary is an array whose index is the id") {
   const std::string vocabulary = R"([["<unk>", 0], ["\u2581the", -3.5], ["e", -1e2, "more", [1]]])";
-  const Vocabulary loaded = load(unigram(R"("decoder": null)", vocabulary));
+  const Vocabulary loaded = load_hugging_face_content(unigram(R"("decoder": null)", vocabulary));
   CHECK(loaded.size() == 3);
   CHECK(loaded.bytes(1) == " the");
   CHECK(loaded.bytes(2) == "e");
-  CHECK(load(unigram(byte_level, R"([["\u0120a", 0]])")).bytes(0) == " a");
+  CHECK(load_hugging_face_content(unigram(byte_level, R"([["\u0120a", 0]])")).bytes(0) == " a");
 }
 
 TEST_CASE("the order of the parts does not matter, and early files do not name their model's type") {
-  CHECK(load(R"({"model": {"merges": [], "vocab": {"\u0120a": 0}}, )" + byte_level + "}").bytes(0) == " a");
-  CHECK(load(R"({"model": {"vocab": [["\u2581a", 0]]}})").bytes(0) == " a");
+  CHECK(load_hugging_face_content(R"({"model": {"merges": [], "vocab": {"\u0120a": 0}}, )" + byte_level + "}")
+            .bytes(0) == " a");
+  CHECK(load_hugging_face_content(R"({"model": {"vocab": [["\u2581a", 0]]}})").bytes(0) == " a");
 }
 
 TEST_CASE("a model whose strings do not say what bytes they stand for is refused") {
@@ -121,25 +124,28 @@ TEST_CASE("a model whose strings do not say what bytes they stand for is refused
   const auto of_type = [](const std::string& type) {
     return R"({"model": {"type": ")" + type + R"(", "vocab": {"##a": 0}}})";
   };
-  CHECK(message(of_type("WordPiece")) == "model.type is WordPiece" + lost + supported);
-  CHECK(message(of_type("WordLevel")) == "model.type is WordLevel" + lost + supported);
-  CHECK(message(R"({"model": {"vocab": {"##a": 0}}})") == "model.type is WordPiece" + lost + supported);
-  CHECK(message(of_type("Other")) == "model.type is 'Other'" + supported);
-  CHECK(message(R"({"model": {"type": "BPE", "end_of_word_suffix": "</w>", "vocab": {"a</w>": 0}}})") ==
+  CHECK(hugging_face_message(of_type("WordPiece")) == "model.type is WordPiece" + lost + supported);
+  CHECK(hugging_face_message(of_type("WordLevel")) == "model.type is WordLevel" + lost + supported);
+  CHECK(hugging_face_message(R"({"model": {"vocab": {"##a": 0}}})") ==
+        "model.type is WordPiece" + lost + supported);
+  CHECK(hugging_face_message(of_type("Other")) == "model.type is 'Other'" + supported);
+  CHECK(hugging_face_message(
+            R"({"model": {"type": "BPE", "end_of_word_suffix": "</w>", "vocab": {"a</w>": 0}}})") ==
         "the model marks parts of words with '</w>', which does not say what bytes a token stands for" +
             supported);
-  CHECK(message(bpe(R"("pre_tokenizer": {"type": "Metaspace", "replacement": "_"})", R"({"_a": 0})")) ==
+  CHECK(hugging_face_message(
+            bpe(R"("pre_tokenizer": {"type": "Metaspace", "replacement": "_"})", R"({"_a": 0})")) ==
         "a Metaspace puts '_' for a space, not U+2581" + supported);
-  CHECK(message(bpe(R"("decoder": null)", R"({"a": 0})")) ==
+  CHECK(hugging_face_message(bpe(R"("decoder": null)", R"({"a": 0})")) ==
         "expected ByteLevel, byte_fallback, Metaspace or a replacement of U+2581, found nothing that says "
         "what bytes a token stands for" +
             supported);
 }
 
 TEST_CASE("a damaged tokenizer.json is refused with the place") {
-  CHECK(message("{}") == "expected an object 'model', found none");
-  CHECK(message("[{}]") == "expected an object 'model', found none");
-  CHECK(message(R"({"model": [5]})") == "expected an object 'model', found none");
+  CHECK(hugging_face_message("{}") == "expected an object 'model', found none");
+  CHECK(hugging_face_message("[{}]") == "expected an object 'model', found none");
+  CHECK(hugging_face_message(R"({"model": [5]})") == "expected an object 'model', found none");
   CHECK(message_for_vocabulary("{}") == "the file has no tokens");
   CHECK(message_for_vocabulary(R"({"a": -1})") == "model.vocab['a']: expected an id, found -1");
   CHECK(message_for_vocabulary(R"({"a": 0.5})") == "model.vocab['a']: expected an id, found 0.5");
@@ -151,15 +157,16 @@ TEST_CASE("a damaged tokenizer.json is refused with the place") {
             .starts_with("model.vocab['a']: the id 99999999999 is not below "));
 
   const std::string pair = ": expected [piece, score], found ";
-  CHECK(message(unigram(byte_level, R"([["a", 0], [1, "b"]])")) ==
+  CHECK(hugging_face_message(unigram(byte_level, R"([["a", 0], [1, "b"]])")) ==
         "model.vocab, piece 1" + pair + "a number");
-  CHECK(message(unigram(byte_level, R"(["a"])")) == "model.vocab, piece 0" + pair + "a");
-  CHECK(message(unigram(byte_level, R"([{"a": 1}])")) == "model.vocab, piece 0" + pair + "{");
-  CHECK(message(unigram(byte_level, R"([[]])")) == "model.vocab, piece 0" + pair + "]");
-  CHECK(message(unigram(byte_level, R"([[["a"], 1]])")) == "model.vocab, piece 0" + pair + "[");
+  CHECK(hugging_face_message(unigram(byte_level, R"(["a"])")) == "model.vocab, piece 0" + pair + "a");
+  CHECK(hugging_face_message(unigram(byte_level, R"([{"a": 1}])")) == "model.vocab, piece 0" + pair + "{");
+  CHECK(hugging_face_message(unigram(byte_level, R"([[]])")) == "model.vocab, piece 0" + pair + "]");
+  CHECK(hugging_face_message(unigram(byte_level, R"([[["a"], 1]])")) == "model.vocab, piece 0" + pair + "[");
 
   const auto added = [](const std::string& token) {
-    return message(bpe(byte_level, R"({"a": 0})", R"([{"id": 1, "content": "b"}, )" + token + "]"));
+    return hugging_face_message(
+        bpe(byte_level, R"({"a": 0})", R"([{"id": 1, "content": "b"}, )" + token + "]"));
   };
   CHECK(added(R"({"id": 2})") == "added_tokens[1]: expected an id and a content");
   CHECK(added(R"({"content": "c"})") == "added_tokens[1]: expected an id and a content");
@@ -171,5 +178,6 @@ TEST_CASE("a damaged tokenizer.json is refused with the place") {
   CHECK(added(R"([])") == "added_tokens[1]: expected an object, found [");
   CHECK(added(R"({"id": 2147483648, "content": "c"})")
             .starts_with("added_tokens[1]: the id 2147483648 is not below "));
-  CHECK(message(bpe(byte_level, R"({"a": 0})").substr(0, 100)).starts_with("not valid JSON: byte 101: "));
+  CHECK(hugging_face_message(bpe(byte_level, R"({"a": 0})").substr(0, 100))
+            .starts_with("not valid JSON: byte 101: "));
 }

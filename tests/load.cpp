@@ -14,18 +14,18 @@ using kronecker::Vocabulary;
 namespace {
 
 const std::filesystem::path scratch(KRONECKER_SCRATCH_DIR);
-const auto path = scratch / "vocabulary";
+const auto any_file = scratch / "vocabulary";
 const std::filesystem::path real_folder = std::filesystem::path(KRONECKER_DATA_DIR) / "vocab";
 
-Vocabulary load(const std::string& content) {
-  std::ofstream(path, std::ios::binary) << content;
-  return load_vocabulary(path);
+Vocabulary load_any_content(const std::string& content) {
+  std::ofstream(any_file, std::ios::binary) << content;
+  return load_vocabulary(any_file);
 }
 
-std::string message(const std::string& content) {
-  const std::string what = message_of<FileError>([&] { load(content); });
-  REQUIRE(what.starts_with(path.string() + ": "));
-  return what.substr(path.string().size() + 2);
+std::string any_message(const std::string& content) {
+  const std::string what = message_of<FileError>([&] { load_any_content(content); });
+  REQUIRE(what.starts_with(any_file.string() + ": "));
+  return what.substr(any_file.string().size() + 2);
 }
 
 /// A real vocabulary, and the tokens that other tools find in it.
@@ -106,22 +106,23 @@ TEST_CASE("real files that no truth is known of are read or refused") {
 
 TEST_CASE("a vocabulary's format is told by its content") {
   for (const std::string start : {"", "\xEF\xBB\xBF", " \r\n\t"}) {
-    CHECK(load(start + R"({"decoder": {"type": "ByteLevel"}, "x": {"model": {}}, "model": {"type": "BPE",)"
-                       R"( "vocab": {"\u0120a": 0}}})")
+    CHECK(load_any_content(
+              start + R"({"decoder": {"type": "ByteLevel"}, "x": {"model": {}}, "model": {"type": "BPE",)"
+                      R"( "vocab": {"\u0120a": 0}}})")
               .bytes(0) == " a");
-    CHECK(load(start + R"({"\u0120a": 0, "model": 1})").bytes(1) == "model");
+    CHECK(load_any_content(start + R"({"\u0120a": 0, "model": 1})").bytes(1) == "model");
   }
-  CHECK(load("IGE= 0\n").bytes(0) == " a");
-  CHECK(load("IGE= 0").bytes(0) == " a");
-  CHECK(load("\x0A\x06\x0A\x04\xE2\x96\x81"
-             "a")
+  CHECK(load_any_content("IGE= 0\n").bytes(0) == " a");
+  CHECK(load_any_content("IGE= 0").bytes(0) == " a");
+  CHECK(load_any_content("\x0A\x06\x0A\x04\xE2\x96\x81"
+                         "a")
             .bytes(0) == " a");
 }
 
 TEST_CASE("a vocabulary's format has a name") {
   const auto name = [](const std::string& content) {
-    std::ofstream(path, std::ios::binary) << content;
-    return name_of(kronecker::vocabulary_format(path));
+    std::ofstream(any_file, std::ios::binary) << content;
+    return name_of(kronecker::vocabulary_format(any_file));
   };
   CHECK(name(R"({"model": {}})") == "Hugging Face tokenizer.json");
   CHECK(name(R"({"a": 0})") == "GPT-2 encoder.json");
@@ -134,20 +135,20 @@ TEST_CASE("a file that is not a vocabulary is refused") {
   const std::string supported =
       "; supported are Hugging Face's tokenizer.json, GPT-2's encoder.json, tiktoken ranks, SentencePiece "
       "models and GGUF";
-  CHECK(message("\x1F\x8B\x08") == "the file is gzip-compressed: unpack it first");
-  CHECK(message("") == "expected a vocabulary, found an empty file" + supported);
-  CHECK(message("#version: 0.2\n") == "expected a vocabulary, found no format that is known" + supported);
-  CHECK(message(std::string(10000, 'A')) ==
+  CHECK(any_message("\x1F\x8B\x08") == "the file is gzip-compressed: unpack it first");
+  CHECK(any_message("") == "expected a vocabulary, found an empty file" + supported);
+  CHECK(any_message("#version: 0.2\n") == "expected a vocabulary, found no format that is known" + supported);
+  CHECK(any_message(std::string(10000, 'A')) ==
         "expected a vocabulary, found no format that is known" + supported);
   const std::string other_json =
       "expected a vocabulary, found JSON without an object 'model', and with other values than ids" +
       supported;
-  CHECK(message(R"({"a": 0, "model": "gpt2"})") == other_json);
-  CHECK(message(R"({"a": 0, "b": [0]})") == other_json);
-  CHECK(message(R"({"a": 0, "b": null})") == other_json);
-  CHECK(message("{}") == "the file has no tokens");
-  CHECK(message("{\"a\": 1,").starts_with("not valid JSON: byte 9: "));
-  CHECK(message("GGUF\3").starts_with("byte 4: expected 4 bytes more"));
+  CHECK(any_message(R"({"a": 0, "model": "gpt2"})") == other_json);
+  CHECK(any_message(R"({"a": 0, "b": [0]})") == other_json);
+  CHECK(any_message(R"({"a": 0, "b": null})") == other_json);
+  CHECK(any_message("{}") == "the file has no tokens");
+  CHECK(any_message("{\"a\": 1,").starts_with("not valid JSON: byte 9: "));
+  CHECK(any_message("GGUF\3").starts_with("byte 4: expected 4 bytes more"));
   CHECK(message_of<FileError>([] { load_vocabulary(scratch); }) == scratch.string() + ": not a regular file");
   CHECK(message_of<FileError>([] {
           load_vocabulary(scratch / "none");

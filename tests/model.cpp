@@ -1,5 +1,6 @@
 #include "catch.hpp"
 #include "golden.hpp"
+#include "matrices.hpp"
 #include "scratch.hpp"
 
 #include <kronecker/files/model.hpp>
@@ -12,17 +13,13 @@ using kronecker::KroneckerEncoder;
 using kronecker::LearnedProjection;
 using kronecker::RowMajorMatrix;
 using kronecker::Vocabulary;
+using test_support::same_bits;
 using test_support::ScratchFolder;
 
 namespace {
 
-bool same_bits(const RowMajorMatrix<float>& a, const RowMajorMatrix<float>& b) {
-  return a.rows() == b.rows() && a.cols() == b.cols() &&
-         std::memcmp(a.data(), b.data(), static_cast<std::size_t>(a.size()) * sizeof(float)) == 0;
-}
-
 template <class Encoder>
-KroneckerEmbedding<Encoder> some_embedding(const Encoder& encoder) {
+KroneckerEmbedding<Encoder> saved_embedding(const Encoder& encoder) {
   return {encoder, Vocabulary({"", "a", "two words", "longer than the others", "\x7f"}),
           LearnedProjection::normal(12, encoder.code_dim(), 1)};
 }
@@ -43,7 +40,7 @@ TEST_CASE("a loaded embedding is the saved one, bit for bit, in every mode") {
   for (const auto& [mode, options] : test_support::modes()) {
     INFO("mode " << mode);
     const KroneckerEncoder<256, 16> encoder(options);
-    const auto saved = some_embedding(encoder);
+    const auto saved = saved_embedding(encoder);
     kronecker::save(folder / "model", saved);
     const auto loaded = kronecker::load<KroneckerEncoder<256, 16>>(folder / "model");
     CHECK(same_bits(loaded.table(), saved.table()));
@@ -61,7 +58,7 @@ TEST_CASE("a loaded embedding is the saved one, bit for bit, in every mode") {
 TEST_CASE("an embedding of any size loads with run-time sizes") {
   const ScratchFolder folder("model");
   const KroneckerEncoder encoder(128, 5, {.epsilon = 0.1f});
-  const auto saved = some_embedding(encoder);
+  const auto saved = saved_embedding(encoder);
   kronecker::save(folder / "model", saved);
   const auto loaded = kronecker::load<KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>>(folder / "model");
   CHECK(loaded.encoder().char_dim() == 128);
@@ -74,7 +71,7 @@ TEMPLATE_TEST_CASE("rows of every type are saved and loaded, and as no other typ
                    Eigen::half, std::int8_t) {
   const ScratchFolder folder("model");
   using Encoder = KroneckerEncoder<256, 16>;
-  const auto saved = some_embedding(Encoder()).template cast<TestType>();
+  const auto saved = saved_embedding(Encoder()).template cast<TestType>();
   kronecker::save(folder / "model", saved);
   const auto loaded = kronecker::load<Encoder, TestType>(folder / "model");
   CHECK(same_bits(loaded.table(), saved.table()));
@@ -88,7 +85,7 @@ TEMPLATE_TEST_CASE("rows of every type are saved and loaded, and as no other typ
 TEST_CASE("int8 rows without their scales are refused") {
   const ScratchFolder folder("model");
   using Encoder = KroneckerEncoder<256, 16>;
-  kronecker::save(folder / "model", some_embedding(Encoder()).cast<std::int8_t>());
+  kronecker::save(folder / "model", saved_embedding(Encoder()).cast<std::int8_t>());
   replace_in(folder / "model", "column_scales", "column_scalez");
   CHECK(message_of<FileError>([&] { kronecker::load<Encoder, std::int8_t>(folder / "model"); }) ==
         (folder / "model").string() +
@@ -98,7 +95,7 @@ TEST_CASE("int8 rows without their scales are refused") {
 TEST_CASE("a loaded embedding outlives its file") {
   const ScratchFolder folder("model");
   const KroneckerEncoder<256, 16> encoder;
-  const auto saved = some_embedding(encoder);
+  const auto saved = saved_embedding(encoder);
   kronecker::save(folder / "model", saved);
   const auto loaded = kronecker::load<KroneckerEncoder<256, 16>>(folder / "model");
   std::filesystem::remove(folder / "model");
@@ -109,7 +106,7 @@ TEST_CASE("a file for other sizes, from a newer version or damaged is refused by
   const ScratchFolder folder("model");
   const auto path = folder / "model";
   using Encoder = KroneckerEncoder<128, 16>;
-  kronecker::save(path, some_embedding(Encoder()));
+  kronecker::save(path, saved_embedding(Encoder()));
   const std::string good = test_support::content_of(path);
   const auto message = [&] {
     const std::string text = message_of<FileError>([&] { kronecker::load<Encoder>(path); });

@@ -24,7 +24,7 @@ namespace {
 
 using DynamicEncoder = KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>;
 
-std::string random_bytes(std::mt19937& random, int char_dim, unsigned most) {
+std::string up_to_random_bytes(std::mt19937& random, int char_dim, unsigned most) {
   std::string bytes(random() % (most + 1), '\0');
   for (char& byte : bytes) byte = static_cast<char>(random() % static_cast<unsigned>(char_dim));
   return bytes;
@@ -67,8 +67,8 @@ std::string canonical(std::string_view token) {
 }
 
 /// A real vocabulary under the paper's production encoder.
-struct RealVocabulary {
-  explicit RealVocabulary(const std::filesystem::path& file)
+struct EncodedVocabulary {
+  explicit EncodedVocabulary(const std::filesystem::path& file)
       : vocabulary(test_support::read_token_file(file)), token_bytes(vocabulary, encoder) {}
 
   Neighbors nearest(const std::string& query, int k) const {
@@ -96,7 +96,7 @@ nlohmann::json published(const std::string& name, const std::string& vocabulary)
 
 /// Whether a published list of (token, cosine) is right, its tokens' cosines and that there are no better
 /// ones; which of several equal tokens it lists is arbitrary.
-bool agrees(const RealVocabulary& real, const std::string& probe, const nlohmann::json& list) {
+bool agrees(const EncodedVocabulary& real, const std::string& probe, const nlohmann::json& list) {
   constexpr double published_digit = 1e-3;
   const auto best = real.nearest(probe, static_cast<int>(list.size())).tokens;
   std::set<std::string> listed;
@@ -114,7 +114,8 @@ bool agrees(const RealVocabulary& real, const std::string& probe, const nlohmann
 
 /// Number of the stability probes whose list of a model is right: at each cosine, forms of tokens that have
 /// it.
-int agreeing_stability_probes(const RealVocabulary& real, const nlohmann::json& probes, const char* model) {
+int agreeing_stability_probes(const EncodedVocabulary& real, const nlohmann::json& probes,
+                              const char* model) {
   int agreeing = 0;
   for (const auto& [probe, results] : probes.items()) {
     const auto& forms = results["top5"][model];
@@ -148,10 +149,10 @@ TEST_CASE("the nearest tokens are those of the encoder's cosine, bit for bit, in
     const DynamicEncoder encoder(char_dim, pos_dim, modes()[random() % 4].second);
     std::vector<std::string> tokens(1 + random() % 200);
     for (std::string& token : tokens)
-      token = random_bytes(random, char_dim, static_cast<unsigned>(pos_dim) + 8);
+      token = up_to_random_bytes(random, char_dim, static_cast<unsigned>(pos_dim) + 8);
     const Vocabulary vocabulary(tokens);
     const TokenBytes token_bytes(vocabulary, encoder);
-    std::string query = random_bytes(random, char_dim, static_cast<unsigned>(pos_dim) + 8);
+    std::string query = up_to_random_bytes(random, char_dim, static_cast<unsigned>(pos_dim) + 8);
     if (round % 4 == 0) query = tokens[random() % tokens.size()];
     const int k = 1 + static_cast<int>(random() % 30);
     INFO("char_dim " << char_dim << ", pos_dim " << pos_dim << ", V " << tokens.size() << ", k " << k);
@@ -223,7 +224,7 @@ TEST_CASE("the nearest embeddings are those of the table") {
   const KroneckerEncoder encoder(8, 6);
   for (const int vocab_size : {1, 255, 256, 257, 600}) {
     std::vector<std::string> tokens(static_cast<std::size_t>(vocab_size));
-    for (std::string& token : tokens) token = random_bytes(random, 8, 3);
+    for (std::string& token : tokens) token = up_to_random_bytes(random, 8, 3);
     const Vocabulary vocabulary(tokens);
     const KroneckerEmbedding embedding(encoder, vocabulary, LearnedProjection::normal(5, 48, 9));
     const Eigen::MatrixXd table = embedding.table().cast<double>();
@@ -248,7 +249,7 @@ TEST_CASE("the published neighbours of words in Llama 3's vocabulary come out") 
   const auto results = published("paper/cross_model_neighbors.json", "truth/llama3.tokens.bin");
   const auto oov = published("paper/oov.json", "truth/llama3.tokens.bin");
   if (results.is_null() || oov.is_null()) return;
-  const RealVocabulary llama(data_path("truth/llama3.tokens.bin"));
+  const EncodedVocabulary llama(data_path("truth/llama3.tokens.bin"));
   const auto& model = results["models"]["llama-3.2-1B"];
   int probes = 0;
   const auto check = [&](const nlohmann::json& row, const char* list) {
@@ -271,8 +272,8 @@ TEST_CASE("the published stable neighbours come out in two vocabularies") {
   if (results.is_null() || !std::filesystem::exists(data_path("truth/qwen2_5.tokens.bin"))) return;
   const auto& probes = results["probes"];
   CHECK(probes.size() == 8);
-  const RealVocabulary llama(data_path("truth/llama3.tokens.bin"));
+  const EncodedVocabulary llama(data_path("truth/llama3.tokens.bin"));
   CHECK(agreeing_stability_probes(llama, probes, "llama-3.2-1B") == 8);
-  const RealVocabulary qwen(data_path("truth/qwen2_5.tokens.bin"));
+  const EncodedVocabulary qwen(data_path("truth/qwen2_5.tokens.bin"));
   CHECK(agreeing_stability_probes(qwen, probes, "qwen3-32B") == 8);
 }

@@ -1,4 +1,5 @@
 #include "golden_embedding.hpp"
+#include "matrices.hpp"
 
 #include <kronecker/training/training.hpp>
 
@@ -18,6 +19,7 @@ using test_support::golden_embedding;
 using test_support::golden_json;
 using test_support::golden_matrix;
 using test_support::GoldenEncoder;
+using test_support::max_difference;
 
 namespace {
 
@@ -31,10 +33,6 @@ double accumulate_loss(const KroneckerEmbedding<GoldenEncoder>& embedding, std::
   kronecker::accumulate_gradient(embedding, ids, {grad_out.data(), static_cast<std::size_t>(grad_out.size())},
                                  gradient);
   return difference.cast<double>().squaredNorm();
-}
-
-double max_difference(const RowMajorMatrix<float>& a, const RowMajorMatrix<float>& b) {
-  return static_cast<double>((a - b).cwiseAbs().maxCoeff<Eigen::PropagateNaN>());
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include "golden.hpp"
+#include "matrices.hpp"
 
 #include <kronecker/projection.hpp>
 
@@ -7,6 +8,7 @@
 
 using kronecker::LearnedProjection;
 using kronecker::RowMajorMatrix;
+using test_support::same_bits;
 
 namespace {
 
@@ -21,11 +23,6 @@ Statistics statistics_of(const LearnedProjection& projection) {
           .cast<double>();
   const double mean = weights.mean();
   return {mean, std::sqrt((weights.array() - mean).square().mean()), weights.minCoeff(), weights.maxCoeff()};
-}
-
-bool same_bits(const RowMajorMatrix<float>& a, const RowMajorMatrix<float>& b) {
-  return a.rows() == b.rows() && a.cols() == b.cols() &&
-         std::memcmp(a.data(), b.data(), static_cast<std::size_t>(a.size()) * sizeof(float)) == 0;
 }
 
 }  // namespace

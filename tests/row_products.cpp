@@ -1,5 +1,6 @@
 #include "catch.hpp"
 #include "instruction_sets.hpp"
+#include "matrices.hpp"
 
 #include <kronecker/kernels/row_products.hpp>
 
@@ -11,16 +12,11 @@ namespace kernels = kronecker::kernels;
 using kernels::InstructionSet;
 using kernels::RowType;
 
+using test_support::random_floats;
+
 namespace {
 
 constexpr std::size_t cell_count = 7;
-
-std::vector<float> random_floats(std::size_t count, std::mt19937& random) {
-  std::uniform_real_distribution<float> numbers(-1, 1);
-  std::vector<float> floats(count);
-  for (float& value : floats) value = numbers(random);
-  return floats;
-}
 
 template <class Scalar, RowType type>
 void check_products(std::mt19937& random) {

@@ -1,5 +1,6 @@
 #include "catch.hpp"
 #include "instruction_sets.hpp"
+#include "matrices.hpp"
 
 #include <kronecker/kernels/scatter_add.hpp>
 
@@ -10,16 +11,7 @@
 namespace kernels = kronecker::kernels;
 using kernels::InstructionSet;
 
-namespace {
-
-std::vector<float> random_floats(std::size_t count, std::mt19937& random) {
-  std::uniform_real_distribution<float> numbers(-1, 1);
-  std::vector<float> floats(count);
-  for (float& value : floats) value = numbers(random);
-  return floats;
-}
-
-}  // namespace
+using test_support::random_floats;
 
 TEST_CASE(
     "gradients are scaled, rounded, and added in the order of the tokens, bit for bit, in any split of "

@@ -13,17 +13,17 @@ using kronecker::Vocabulary;
 
 namespace {
 
-const auto path = std::filesystem::path(KRONECKER_SCRATCH_DIR) / "sentencepiece.model";
+const auto sentencepiece_file = std::filesystem::path(KRONECKER_SCRATCH_DIR) / "sentencepiece.model";
 
-Vocabulary load(const std::string& content, TokenText text = TokenText::raw) {
-  std::ofstream(path, std::ios::binary) << content;
-  return load_sentencepiece(path, text);
+Vocabulary load_sentencepiece_content(const std::string& content, TokenText text = TokenText::raw) {
+  std::ofstream(sentencepiece_file, std::ios::binary) << content;
+  return load_sentencepiece(sentencepiece_file, text);
 }
 
-std::string message(const std::string& content) {
-  const std::string what = message_of<FileError>([&] { load(content); });
-  REQUIRE(what.starts_with(path.string() + ": "));
-  return what.substr(path.string().size() + 2);
+std::string sentencepiece_message(const std::string& content) {
+  const std::string what = message_of<FileError>([&] { load_sentencepiece_content(content); });
+  REQUIRE(what.starts_with(sentencepiece_file.string() + ": "));
+  return what.substr(sentencepiece_file.string().size() + 2);
 }
 
 /// A length-delimited field of less than 128 bytes.
@@ -45,7 +45,7 @@ TEST_CASE("a SentencePiece model gives the bytes of each id") {
   const std::string content = piece("<unk>", 2) + piece("<s>", 3) + piece("<0x0A>", 6) + trainer +
                               piece(space + "the") + piece(space + space, 4) + piece("<0x0A>", 1) +
                               piece("x", 5);
-  const Vocabulary vocabulary = load(content);
+  const Vocabulary vocabulary = load_sentencepiece_content(content);
   CHECK(vocabulary.size() == 7);
   CHECK(vocabulary.bytes(0) == "<unk>");
   CHECK(vocabulary.bytes(1) == "<s>");
@@ -55,35 +55,37 @@ TEST_CASE("a SentencePiece model gives the bytes of each id") {
   CHECK(vocabulary.bytes(5) == "<0x0A>");
   CHECK(vocabulary.bytes(6) == "x");
   for (kronecker::TokenId id = 0; id < vocabulary.size(); ++id) CHECK(vocabulary.is_special(id) == (id < 2));
-  CHECK(load(content, TokenText::reference).bytes(3) == "the");
-  CHECK(load(content, TokenText::reference).bytes(4) == " ");
+  CHECK(load_sentencepiece_content(content, TokenText::reference).bytes(3) == "the");
+  CHECK(load_sentencepiece_content(content, TokenText::reference).bytes(4) == " ");
 }
 
 TEST_CASE("unknown fields of every wire type are passed over") {
   const std::string unknown = std::string("\x90\x01\x96\x01", 4) + std::string("\x91\x01") + "12345678" +
                               std::string("\x95\x01") + "1234" + field(15, "text");
-  CHECK(load(unknown + field(1, unknown + field(1, "a"))).bytes(0) == "a");
+  CHECK(load_sentencepiece_content(unknown + field(1, unknown + field(1, "a"))).bytes(0) == "a");
 }
 
 TEST_CASE("a file that is not a SentencePiece model is refused with the place") {
   const std::string prefix = "not a SentencePiece model: byte ";
-  CHECK(message("") == "the file has no tokens");
-  CHECK(message(field(2, "x")) == "the file has no tokens");
-  CHECK(message("\x0A\x05"
-                "abc") == prefix + "2: a field ends after the message that it is in");
-  CHECK(message(piece("a").substr(0, 5)) == prefix + "2: a field ends after the message that it is in");
-  CHECK(message(piece("a") + "\x0A") == prefix + "11: a field ends after the message that it is in");
-  CHECK(message(field(1, std::string("\x0A\x7F") + "a")) ==
+  CHECK(sentencepiece_message("") == "the file has no tokens");
+  CHECK(sentencepiece_message(field(2, "x")) == "the file has no tokens");
+  CHECK(sentencepiece_message("\x0A\x05"
+                              "abc") == prefix + "2: a field ends after the message that it is in");
+  CHECK(sentencepiece_message(piece("a").substr(0, 5)) ==
+        prefix + "2: a field ends after the message that it is in");
+  CHECK(sentencepiece_message(piece("a") + "\x0A") ==
+        prefix + "11: a field ends after the message that it is in");
+  CHECK(sentencepiece_message(field(1, std::string("\x0A\x7F") + "a")) ==
         prefix + "4: a field ends after the message that it is in");
-  CHECK(message(piece("a") + "\x0A\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01")
+  CHECK(sentencepiece_message(piece("a") + "\x0A\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01")
             .ends_with("a field ends after the message that it is in"));
-  CHECK(message(std::string(11, '\xFF')) == prefix + "10: a number has more than ten bytes");
-  CHECK(message(std::string(2, '\0')) == prefix + "1: a field cannot have the number 0");
-  CHECK(message("\x0B") == prefix + "1: a field has an unknown wire type");
-  CHECK(message("\x08\x01") == prefix + "2: a piece is not a message");
-  CHECK(message(field(1, "")) == prefix + "2: a piece has no string");
-  CHECK(message(piece("")) == prefix + "9: a piece has no string");
-  CHECK(message(piece("a", 7)) == prefix + "12: a piece has an unknown type");
-  CHECK(message(piece("a", 6)) == "token 0: expected a byte such as <0x0A>, found 'a'");
-  CHECK(message(piece("a") + piece("\xFF")) == "token 1: expected UTF-8, found '\xFF'");
+  CHECK(sentencepiece_message(std::string(11, '\xFF')) == prefix + "10: a number has more than ten bytes");
+  CHECK(sentencepiece_message(std::string(2, '\0')) == prefix + "1: a field cannot have the number 0");
+  CHECK(sentencepiece_message("\x0B") == prefix + "1: a field has an unknown wire type");
+  CHECK(sentencepiece_message("\x08\x01") == prefix + "2: a piece is not a message");
+  CHECK(sentencepiece_message(field(1, "")) == prefix + "2: a piece has no string");
+  CHECK(sentencepiece_message(piece("")) == prefix + "9: a piece has no string");
+  CHECK(sentencepiece_message(piece("a", 7)) == prefix + "12: a piece has an unknown type");
+  CHECK(sentencepiece_message(piece("a", 6)) == "token 0: expected a byte such as <0x0A>, found 'a'");
+  CHECK(sentencepiece_message(piece("a") + piece("\xFF")) == "token 1: expected UTF-8, found '\xFF'");
 }

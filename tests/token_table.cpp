@@ -13,7 +13,7 @@ using kronecker::detail::TokenTable;
 
 namespace {
 
-const std::string replacement = "\xEF\xBF\xBD";
+const std::string replacement_character = "\xEF\xBF\xBD";
 
 }  // namespace
 
@@ -26,9 +26,9 @@ TEST_CASE("a token's string gives its bytes, or the text that the reference enco
   const std::string space = "\xE2\x96\x81";
   const Case cases[] = {
       {TokenKind::hole, "", "", ""},
-      {TokenKind::bytes, "a\xE2\x82", "a\xE2\x82", "a" + replacement},
+      {TokenKind::bytes, "a\xE2\x82", "a\xE2\x82", "a" + replacement_character},
       {TokenKind::byte_level, "\xC4\xA0the", " the", " the"},
-      {TokenKind::byte_level, "\xC3\xA9", "\xE9", replacement},
+      {TokenKind::byte_level, "\xC3\xA9", "\xE9", replacement_character},
       {TokenKind::byte_level, "plain text", "plain text", "plain text"},
       {TokenKind::byte_level, "\xE2\x82\xAC", "\xE2\x82\xAC", "\xE2\x82\xAC"},
       {TokenKind::byte_level, "\xFF", "\xFF", "\xFF"},

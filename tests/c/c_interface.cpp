@@ -5,6 +5,7 @@
 #include <kronecker/files/model.hpp>
 #include <kronecker/head.hpp>
 
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <thread>
@@ -45,8 +46,8 @@ bool same_bits(const float* a, const float* b, std::size_t count) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("embeddings and logits are the library's, bit for bit, for every row type", "", float,
-                   Eigen::bfloat16, Eigen::half, std::int8_t) {
+TEMPLATE_TEST_CASE("embeddings are the library's bit for bit, and logits to rounding, for every row type", "",
+                   float, Eigen::bfloat16, Eigen::half, std::int8_t) {
   const ScratchFolder folder("c_interface");
   const auto embedding = make_embedding().cast<TestType>();
   kronecker::save(folder / "e.kron", embedding);
@@ -69,7 +70,8 @@ TEMPLATE_TEST_CASE("embeddings and logits are the library's, bit for bit, for ev
   std::vector<float> logits(2 * 5), expected(2 * 5);
   REQUIRE(kronecker_logits(opened.embedding, hidden.data(), 2, logits.data(), logits.size()) == KRONECKER_OK);
   kronecker::KroneckerHead(embedding).logits({hidden.data(), 48}, expected);
-  CHECK(same_bits(logits.data(), expected.data(), expected.size()));
+  // Another build than the library's may order and fuse the products otherwise.
+  for (std::size_t i = 0; i < expected.size(); ++i) CHECK(std::abs(logits[i] - expected[i]) < 1e-5f);
 }
 
 TEST_CASE("mistakes have a code and a message, and write nothing") {
