@@ -3,8 +3,8 @@
 /// Which vector instructions the kernels use: the widest that the processor and the operating system have,
 /// found out when the program runs, so that no compiler flag is needed. Results have the same bits with each.
 ///
-/// Everything in this folder that is code has internal linkage: files that were compiled with different flags
-/// never share a copy of a kernel.
+/// Everything in this folder that is code has internal linkage, and the library's namespace names what a
+/// file's flags allow (namespace.hpp): files that were compiled for different processors never share a copy.
 
 #include <kronecker/namespace.hpp>
 
@@ -17,7 +17,6 @@
 #define KRONECKER_HAS_VECTORS 1
 #if defined(__x86_64__)
 #define KRONECKER_HAS_AVX 1
-#include <cpuid.h>
 #endif
 #endif
 
@@ -35,8 +34,9 @@ enum class InstructionSet {
 static inline InstructionSet best_instruction_set() noexcept {
 #ifdef KRONECKER_HAS_AVX
   __builtin_cpu_init();
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;  // clang 14 knows no __builtin_cpu_supports("f16c")
-  const bool has_f16c = __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+  unsigned eax = 1, ebx = 0, ecx = 0, edx = 0;  // clang 14 knows no __builtin_cpu_supports("f16c")
+  asm("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+  const bool has_f16c = (ecx >> 29 & 1) != 0;
   const bool has_avx2 = has_f16c && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");

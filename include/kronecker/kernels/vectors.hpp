@@ -9,12 +9,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
-#ifdef KRONECKER_HAS_VECTORS
-#define KRONECKER_INLINE [[maybe_unused, gnu::always_inline]] KRONECKER_TARGET static inline
-#else
-#define KRONECKER_INLINE [[maybe_unused]] static inline
+#ifdef __clang__
+#if __has_feature(thread_sanitizer)
+#define KRONECKER_CLANG_THREAD_SANITIZER 1
+extern "C" void __tsan_read_range(void* from, unsigned long size);
+#endif
 #endif
 
 #define KRONECKER_KERNEL_FILE <kronecker/kernels/vectors.inc>
 #include <kronecker/kernels/for_each_instruction_set.inc>
+
+#undef KRONECKER_CLANG_THREAD_SANITIZER
