@@ -17,9 +17,11 @@ Embed forward_with(InstructionSet set, const Embedding<Scalar>& embedding) {
     scales.push_back(embedding.encoder().scale(length));
   return [set, embedding, scales](std::span<const TokenId> ids, std::span<float> out) {
     const auto& tokens = embedding.token_bytes();
-    kronecker::kernels::gather_sum<kronecker::ProjectionRows<Scalar>::type>(
+    kronecker::kernels::gather_sum<kronecker::ProjectionRows<Scalar>::type,
+                                   kronecker::kernels::RowType::float32>(
         set, embedding.rows().view(embedding.encoder().pos_dim()),
-        {tokens.bytes().data(), tokens.lengths().data(), scales.data(), ids.data(), ids.size()}, out.data());
+        {tokens.bytes().data(), tokens.lengths().data(), scales.data(), ids.data(), ids.size()},
+        {out.data(), static_cast<std::size_t>(embedding.d_model()), false});
   };
 }
 

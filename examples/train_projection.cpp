@@ -23,7 +23,7 @@ int main() {
   const auto wanted = teacher.forward(ids);
 
   kronecker::AdamW optimizer(embedding, {.learning_rate = 1e-3f, .weight_decay = 0.0f});
-  auto gradient = kronecker::gradient(embedding);
+  kronecker::ProjectionGradient gradient(embedding);
   constexpr int steps = 200;
   examples::Progress progress("training", steps);
   for (int step = 0; step < steps; ++step) {
@@ -31,8 +31,7 @@ int main() {
     if (step % 50 == 0) fmt::print("step {:>3}  loss {:.6f}\n", step, difference.squaredNorm());
     const kronecker::RowMajorMatrix<float> grad_out = 2 * difference;
     gradient.clear();
-    kronecker::accumulate_gradient(embedding, ids,
-                                   {grad_out.data(), static_cast<std::size_t>(grad_out.size())}, gradient);
+    kronecker::accumulate_gradient(embedding, ids, grad_out, gradient);
     kronecker::clip_norm(gradient, 1.0);
     optimizer.step(embedding, gradient);
     progress.update(static_cast<std::size_t>(step + 1));

@@ -20,8 +20,7 @@ int main() {
                encoder.cosine(misspelled, vocabulary.bytes(id)), unseen.dot(known));
   }
 
-  // In a sequence, give the unseen word's bytes in place of a token: here at position 1.
-  const std::vector<kronecker::TokenId> ids = {3, 0};
-  const auto sequence = embedding.forward(ids, {{1, misspelled}});
+  // In a sequence, give the unseen word's bytes in place of a token's id.
+  const auto sequence = embedding.forward({3, misspelled});
   fmt::print("a sequence of {} vectors, the second of which is the unseen word's\n", sequence.rows());
 }

@@ -111,7 +111,7 @@ TEST_CASE("embeddings of all sizes and options are those of the definition") {
       const auto bytes = encoder.truncate(vocabulary.bytes(id));
       const Eigen::VectorXd expected =
           test_support::embedding_by_definition(bytes, char_dim, pos_dim, options, weight);
-      // L + 1 roundings of sums of about this size, and those of the centring.
+      // L + 1 roundings of sums of about this size, and those of the centering.
       const double sum_of_magnitudes = static_cast<double>(encoder.scale(static_cast<int>(bytes.size()))) *
                                        static_cast<double>(bytes.size()) *
                                        static_cast<double>(weight.cwiseAbs().maxCoeff<Eigen::PropagateNaN>());
@@ -142,7 +142,7 @@ TEST_CASE("a projection read back gives the same outputs, also by the definition
   }
 }
 
-TEST_CASE("z-normalising makes a constant added to every weight vanish; not doing so keeps it") {
+TEST_CASE("z-normalizing makes a constant added to every weight vanish; not doing so keeps it") {
   const RowMajorMatrix<float> weight = golden_matrix("emb_d8_p8_weight.npy");
   const RowMajorMatrix<float> shifted = weight.array() + 1.0f;
   for (const auto& [mode, options] : modes()) {
@@ -215,45 +215,213 @@ TEST_CASE("several threads read one embedding") {
 }
 
 TEST_CASE("a copy shares the rows and outlives the original") {
-  auto original = std::make_unique<KroneckerEmbedding<GoldenEncoder>>(golden_embedding({}));
+  auto original = std::make_unique<KroneckerEmbedding<>>(golden_embedding({}));
   const auto copy = *original;
-  CHECK(copy.projection().rows().data() == original->projection().rows().data());
+  CHECK(copy.rows().values().data() == original->rows().values().data());
   const RowMajorMatrix<float> table = original->table();
   original.reset();
   CHECK(same_bits(copy.table(), table));
 }
 
 TEMPLATE_TEST_CASE(
-    "new tokens change no row but their own, also of an embedding whose weights are all that is left", "",
-    float, Eigen::bfloat16, Eigen::half, std::int8_t) {
+    "an embedding of another vocabulary shares the rows: new tokens change no row but their own", "", float,
+    Eigen::bfloat16, Eigen::half, std::int8_t) {
   const KroneckerEncoder<256, 16> encoder;
   const std::vector<std::string> tokens = {"", "a", " word", "another"};
   std::vector<std::string> more_tokens = tokens;
   more_tokens.insert(more_tokens.end(), {"new", " newer"});
   const LearnedProjection learned = LearnedProjection::normal(20, encoder.code_dim(), 1);
-  using Embedding = KroneckerEmbedding<KroneckerEncoder<256, 16>, TestType>;
-  const Embedding embedding(encoder, Vocabulary(tokens), learned);
-  const Embedding rebuilt(encoder, Vocabulary(more_tokens), learned);
-  const Embedding extended(encoder, Vocabulary(more_tokens), embedding.projection());
+  const KroneckerEmbedding<TestType> embedding(encoder, Vocabulary(tokens), learned);
+  const KroneckerEmbedding<TestType> rebuilt(encoder, Vocabulary(more_tokens), learned);
+  const KroneckerEmbedding<TestType> extended = embedding.with_vocabulary(Vocabulary(more_tokens));
+  CHECK(extended.rows().values().data() == embedding.rows().values().data());
   CHECK(same_bits(rebuilt.table().topRows(4), embedding.table()));
   CHECK(same_bits(extended.table(), rebuilt.table()));
   CHECK(same_bits(extended.forward({5}), embedding.embed(" newer").transpose()));
 }
 
 TEST_CASE("parts that do not fit each other make no embedding") {
-  using Embedding = KroneckerEmbedding<GoldenEncoder>;
+  using kronecker::ProjectionRows, kronecker::TokenBytes;
   const Vocabulary vocabulary({"a"});
-  const auto rows = LearnedProjection::normal(2, GoldenEncoder().code_dim(), 1);
+  const GoldenEncoder encoder;
+  const auto projection = LearnedProjection::normal(2, encoder.code_dim(), 1);
+  const auto message = [&](const TokenBytes& tokens, const ProjectionRows<float>& rows) {
+    return message_of<std::invalid_argument>([&] { KroneckerEmbedding<>(encoder, tokens, rows); });
+  };
+  const TokenBytes tokens(vocabulary, encoder);
+  CHECK(message({vocabulary, KroneckerEncoder<256, 4>()}, {projection, true}) ==
+        "token bytes of char_dim 256 and pos_dim 4 do not fit the encoder's 256 and 8");
+  CHECK(message({vocabulary, KroneckerEncoder<128, 8>()}, {projection, true}) ==
+        "token bytes of char_dim 128 and pos_dim 8 do not fit the encoder's 256 and 8");
+  CHECK(message(tokens, {LearnedProjection::normal(2, 1024, 1), true}) ==
+        "the projection's code_dim 1024 is not the encoder's 2048 (256 x 8)");
+  CHECK(message(tokens, {projection, false}) == "codes that are z-normalized take centered rows");
+}
+
+TEST_CASE("ids of every integer type are embedded alike") {
+  const auto embedding = golden_embedding({});
+  const RowMajorMatrix<float> expected = embedding.forward({5, 0, 63});
+  const auto check = [&](const auto& ids) { CHECK(same_bits(embedding.forward(ids), expected)); };
+  check(std::vector<std::int64_t>{5, 0, 63});
+  check(std::vector<long>{5, 0, 63});
+  check(std::vector<long long>{5, 0, 63});
+  check(std::vector<std::uint32_t>{5, 0, 63});
+  check(std::array<std::uint16_t, 3>{5, 0, 63});
+  check(std::array<std::int16_t, 3>{5, 0, 63});
+  check(std::vector<std::uint8_t>{5, 0, 63});
+  check(std::vector<std::uint64_t>{5, 0, 63});
+  const std::int8_t few[] = {5, 0, 63};
+  check(few);
+  check(std::span<const std::int8_t>(few));
+  CHECK(same_bits(embedding.forward({std::int64_t{5}, std::int64_t{0}, std::int64_t{63}}), expected));
+  CHECK(embedding.forward({}).rows() == 0);
+  CHECK(same_bits(embedding.forward({5, 0, 63}, {}), expected));
+
+  // More than are converted at a time.
+  std::vector<std::int64_t> many(10000);
+  for (std::size_t i = 0; i < many.size(); ++i) many[i] = static_cast<std::int64_t>(i * 7 % 64);
+  const std::vector<TokenId> same(many.begin(), many.end());
+  CHECK(same_bits(embedding.forward(many), embedding.forward(same)));
+}
+
+TEST_CASE("an id of another type that is no token is named as it was given") {
+  const auto embedding = golden_embedding({});
+  CHECK(message_of<std::out_of_range>([&] {
+          embedding.forward(std::vector<std::int64_t>{1, 4294967297});
+        }) == "token id 4294967297 at index 1 is outside the vocabulary of 64 tokens");
+  CHECK(message_of<std::out_of_range>([&] {
+          embedding.forward(std::vector<std::uint64_t>{18446744073709551615u});
+        }) == "token id 18446744073709551615 at index 0 is outside the vocabulary of 64 tokens");
+  std::vector<std::int64_t> ids(5000, 1);
+  ids[4999] = -3;
+  CHECK(message_of<std::out_of_range>([&] { embedding.forward(ids); }) ==
+        "token id -3 at index 4999 is outside the vocabulary of 64 tokens");
+}
+
+TEST_CASE("byte strings stand in place of ids") {
+  const auto embedding = golden_embedding({});
+  const std::string word = "an unseen word";
+  const RowMajorMatrix<float> out = embedding.forward({3, " unfox", word, 7});
+  CHECK(same_bits(out.row(0), embedding.forward({3})));
+  CHECK(same_bits(out.row(1), embedding.embed(" unfox").transpose()));
+  CHECK(same_bits(out.row(2), embedding.embed(word).transpose()));
+  CHECK(same_bits(out.row(3), embedding.forward({7})));
+  std::vector<kronecker::TokenOrBytes> sequence;  // more than are taken at a time
+  for (TokenId id = 0; id < 64; ++id) sequence.insert(sequence.end(), {id, word, "x"});
+  const RowMajorMatrix<float> long_out = embedding.forward(sequence);
+  for (TokenId id = 0; id < 64; ++id) {
+    CHECK(same_bits(long_out.row(3 * id), embedding.forward({id})));
+    CHECK(same_bits(long_out.row(3 * id + 1), out.row(2)));
+  }
+  CHECK(message_of<std::out_of_range>([&] {
+          embedding.forward({"x", 64});
+        }) == "token id 64 at index 1 is outside the vocabulary of 64 tokens");
+}
+
+TEST_CASE("what the library returns can be passed to it, and gaps are refused by their stride") {
+  const auto embedding = golden_embedding({});
+  const RowMajorMatrix<float> expected = embedding.forward({1, 2});
+  RowMajorMatrix<float> matrix(2, 8);
+  embedding.forward({1, 2}, matrix);
+  CHECK(same_bits(matrix, expected));
+  matrix.setZero();
+  embedding.forward({2}, matrix.row(1));
+  CHECK(same_bits(matrix.row(1), expected.row(1)));
+  Eigen::VectorXf vector(8);
+  embedding.embed("x", vector);
+  CHECK(vector == embedding.embed("x"));
+  std::array<float, 16> array;
+  embedding.forward({1, 2}, array);
+  embedding.forward({1, 2}, std::span(array));
+  float built_in[16];
+  embedding.forward({1, 2}, built_in);
+  CHECK(std::memcmp(built_in, expected.data(), sizeof built_in) == 0);
+  Eigen::Map<RowMajorMatrix<float>> map(array.data(), 2, 8);
+  embedding.forward({1, 2}, map);
+  CHECK(map == expected);
+
+  RowMajorMatrix<float> wide(2, 10);
   CHECK(message_of<std::invalid_argument>([&] {
-          Embedding::from_parts(GoldenEncoder(),
-                                kronecker::TokenBytes(vocabulary, KroneckerEncoder<256, 4>()),
-                                kronecker::ProjectionRows<float>::round(rows));
-        }) == "token bytes of pos_dim 4 do not fit the encoder's 8");
+          embedding.forward({1, 2}, wide.leftCols(8));
+        }) == "a matrix of 2 x 8 with an outer stride of 10 has gaps between its rows");
+  RowMajorMatrix<float> tall(8, 2);
+  CHECK(message_of<std::invalid_argument>([&] { embedding.forward({1}, tall.col(1)); }) ==
+        "numbers with an inner stride of 2 do not lie one after the other");
+}
+
+TEMPLATE_TEST_CASE("outputs take a stride, a gain, what is there, and 16 bits", "", float, Eigen::bfloat16,
+                   Eigen::half, std::int8_t) {
+  const auto embedding = golden_embedding({}).cast<TestType>();
+  const std::vector<TokenId> ids = {5, 0, 63, 5};
+  const RowMajorMatrix<float> plain = embedding.forward(ids);
+
+  std::vector<float> strided(3 * 11 + 8, 7.0f);
+  embedding.forward(ids, strided, {.stride = 11});
+  for (std::size_t i = 0; i < strided.size(); ++i)
+    CHECK(strided[i] ==
+          (i % 11 < 8 ? plain(static_cast<Eigen::Index>(i / 11), static_cast<Eigen::Index>(i % 11)) : 7.0f));
+
+  // The factor a_L * gain is rounded, then multiplies the same sum.
+  constexpr float gain = 3.7f;
+  RowMajorMatrix<float> gained(4, 8);
+  embedding.forward(ids, gained, {.gain = gain});
+  CHECK((gained - gain * plain).cwiseAbs().maxCoeff<Eigen::PropagateNaN>() <=
+        2e-7f * gain * plain.cwiseAbs().maxCoeff<Eigen::PropagateNaN>());
+
+  const RowMajorMatrix<float> positions = test_support::random_matrix(4, 8, 1);
+  RowMajorMatrix<float> added = positions;
+  embedding.forward(ids, added, {.gain = gain, .accumulate = true});
+  CHECK(same_bits(added, positions + gained));
+
+  const auto check_16_bits = [&](auto number) {
+    using Number = decltype(number);
+    std::vector<Number> rounded(32), sums(32);
+    embedding.forward(ids, rounded);
+    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] = Number(positions.data()[i]);
+    embedding.forward(ids, sums, {.accumulate = true});
+    for (std::size_t i = 0; i < rounded.size(); ++i) {
+      CHECK(rounded[i] == Number(plain.data()[i]));
+      CHECK(sums[i] == Number(static_cast<float>(Number(positions.data()[i])) + plain.data()[i]));
+    }
+    std::vector<Number> one(8);
+    embedding.embed("unseen", one);
+    CHECK(one[3] == Number(embedding.embed("unseen")[3]));
+  };
+  check_16_bits(Eigen::bfloat16());
+  check_16_bits(Eigen::half());
+}
+
+TEST_CASE("an output that does not fit its options is refused, and nothing is written") {
+  const auto embedding = golden_embedding({});
+  std::vector<float> out(19, 42.0f);
+  const auto message = [&](kronecker::ForwardOptions options) {
+    return message_of<std::invalid_argument>([&] { embedding.forward({1, 2}, out, options); });
+  };
+  CHECK(message({.stride = 12}) == "an output of 19 numbers does not fit 2 tokens of d_model 8: it takes 20");
+  CHECK(message({.stride = 7}) == "a stride of 7 is below d_model 8");
+  CHECK(message({.stride = 11, .gain = std::numeric_limits<float>::infinity()}) ==
+        "the gain inf is not finite");
+  CHECK(message_of<std::invalid_argument>([&] { embedding.embed("a", out); }) ==
+        "an output of 19 numbers does not fit d_model 8");
+  CHECK(out == std::vector<float>(19, 42.0f));
+  embedding.forward({1, 2}, out, {.stride = 11});
+  embedding.forward({}, std::span<float>(), {.stride = 11});
+  CHECK_THROWS_AS(embedding.forward({}, out), std::invalid_argument);
+}
+
+TEST_CASE("rows are updated, checked and centered again; copies keep theirs") {
+  auto embedding = golden_embedding({});
+  const auto copy = embedding;
+  const RowMajorMatrix<float> table = copy.table();
+  embedding.update_rows([](std::span<float> rows) {
+    for (float& value : rows) value = 2 * value + 1;  // the same for all rows: centering takes it out again
+  });
+  CHECK(max_difference(embedding.table(), 2 * table) < 2e-5);
+  CHECK(embedding.projection().to_torch().cast<double>().rowwise().mean().cwiseAbs().maxCoeff() < 1e-8);
+  CHECK(same_bits(copy.table(), table));
   CHECK(message_of<std::invalid_argument>([&] {
-          Embedding::from_parts(
-              GoldenEncoder(), kronecker::TokenBytes(vocabulary, GoldenEncoder()),
-              kronecker::ProjectionRows<float>::round(LearnedProjection::normal(2, 1024, 1)));
-        }) == "the projection's code_dim 1024 is not the encoder's 2048 (256 x 8)");
+          embedding.update_rows([](std::span<float> rows) { rows[8 * 1000 + 3] = std::nanf(""); });
+        }).starts_with("updated weight (3, 1000) is "));
 }
 
 TEST_CASE("an embedding that was moved from still works") {
@@ -295,8 +463,8 @@ TEST_CASE("an output of another size is refused, and nothing is written") {
     std::vector<float> out(size, 42.0f);
     CHECK(message_of<std::invalid_argument>([&] {
             embedding.forward(std::vector<TokenId>{1, 2}, out);
-          }) ==
-          "an output of " + std::to_string(size) + " floats does not fit 2 tokens of d_model 8: it takes 16");
+          }) == "an output of " + std::to_string(size) +
+                    " numbers does not fit 2 tokens of d_model 8: it takes 16");
     CHECK(out == std::vector<float>(size, 42.0f));
   }
 }
@@ -311,7 +479,7 @@ TEST_CASE("an override past the end or outside the alphabet is refused") {
         }) == "override position 2 is past the end of the 2 tokens");
   CHECK(message_of<std::invalid_argument>([&] {
           embedding.forward(ids, {{1, "x\xc8"}});
-        }) == "override at position 1: byte 200 at position 1 is outside the alphabet of char_dim 128");
+        }) == "string at index 1: byte 200 at position 1 is outside the alphabet of char_dim 128");
   CHECK(message_of<std::out_of_range>([&] {
           embedding.forward(std::vector<TokenId>{0, 7}, {{1, "x"}});
         }) == "token id 7 at index 1 is outside the vocabulary of 2 tokens");
@@ -337,12 +505,12 @@ TEST_CASE("a projection of another code_dim or with a weight that is not finite 
     }
 }
 
-TEST_CASE("weights whose centring overflows are refused rather than turned into infinity") {
+TEST_CASE("weights whose centering overflows are refused rather than turned into infinity") {
   RowMajorMatrix<float> weight = RowMajorMatrix<float>::Constant(1, 2048, -3e38f);
   weight(0, 7) = 3e38f;
   CHECK(message_of<std::invalid_argument>([&] {
           KroneckerEmbedding(GoldenEncoder(), Vocabulary({"a"}), LearnedProjection::from_torch(weight));
-        }) == "after centring, projection weight (0, 7) is inf: weights must be finite");
+        }) == "after centering, projection weight (0, 7) is inf: weights must be finite");
 }
 
 TEST_CASE("tokens of the real vocabularies are embedded as the definition says") {
@@ -377,8 +545,8 @@ TEMPLATE_TEST_CASE("rows of fewer bytes give the sums of the rounded weights", "
     const Vocabulary vocabulary = random_vocabulary(200, 256, 20, 11);
     const KroneckerEmbedding full(encoder, vocabulary, LearnedProjection::normal(77, encoder.code_dim(), 12));
     const auto embedding = full.template cast<TestType>();
-    const KroneckerEmbedding<KroneckerEncoder<256, 16>, TestType> built(
-        encoder, vocabulary, LearnedProjection::normal(77, encoder.code_dim(), 12));
+    const KroneckerEmbedding<TestType> built(encoder, vocabulary,
+                                             LearnedProjection::normal(77, encoder.code_dim(), 12));
     CHECK(same_bits(embedding.table(), built.table()));
     CHECK(same_bits(embedding.template cast<TestType>().table(), embedding.table()));
     // Sums of the rounded weights in float, which int8 rows take exactly and multiply in another order.

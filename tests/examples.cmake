@@ -143,7 +143,7 @@ write_npy(weight.npy "(1, 1024)" "${weights}")
 expect(2 "kron: header.txt: the header is said to take" kron import header.txt --vocabulary ${vocabulary} --output model.kron)
 expect(0 "wrote model.kron: 8000 tokens, pos_dim 4, d_model 1" kron import weight.npy --vocabulary ${vocabulary}
   --output model.kron --no-z-normalize)
-expect(0 "an embedding of 8000 tokens into 1 dimensions.*z-normalised: no.*not finite: 0" kron inspect --check model.kron)
+expect(0 "an embedding of 8000 tokens into 1 dimensions.*z-normalized: no.*not finite: 0" kron inspect --check model.kron)
 expect(0 "wrote table.safetensors: wte.weight of .8000, 1. F16" kron export model.kron --name wte.weight --type F16
   --output table.safetensors)
 expect(0 "F16  wte.weight .8000, 1." kron inspect table.safetensors)

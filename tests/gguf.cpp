@@ -1,5 +1,6 @@
 #include "catch.hpp"
 #include "gguf_bytes.hpp"
+#include "token_bytes.hpp"
 
 #include <kronecker/vocabularies/gguf.hpp>
 
@@ -18,6 +19,7 @@ using kronecker::TokenText;
 using kronecker::Vocabulary;
 
 using namespace test_support::gguf;
+using test_support::bytes_in;
 
 namespace {
 
@@ -171,8 +173,8 @@ TEST_CASE("a byte-level GGUF vocabulary gives the bytes of each id") {
     CHECK(loaded.bytes(id) == hidden);
     CHECK(loaded.is_special(id) == (id < 4));
   }
-  CHECK(load_gguf_content(file({tokens(all), model("gpt2")})).bytes(5) == "\xE9");
-  CHECK(load_gguf_content(file({tokens(all), model("gpt2")}), TokenText::reference).bytes(5) ==
+  CHECK(bytes_in(load_gguf_content(file({tokens(all), model("gpt2")})), 5) == "\xE9");
+  CHECK(bytes_in(load_gguf_content(file({tokens(all), model("gpt2")}), TokenText::reference), 5) ==
         "\xEF\xBF\xBD");
 }
 
@@ -193,8 +195,8 @@ TEST_CASE("a SentencePiece GGUF vocabulary gives the bytes of each id") {
       for (kronecker::TokenId id = 0; id < loaded.size(); ++id)
         CHECK(loaded.is_special(id) == (id == 1 || id == 2));
     }
-    CHECK(load_gguf_content(file({model(name), tokens(all)})).bytes(6) == "\n");
-    CHECK(load_gguf_content(file({model(name), tokens(all)}), TokenText::reference).bytes(0) == "a");
+    CHECK(bytes_in(load_gguf_content(file({model(name), tokens(all)})), 6) == "\n");
+    CHECK(bytes_in(load_gguf_content(file({model(name), tokens(all)}), TokenText::reference), 0) == "a");
   }
 }
 

@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::uint64_t table_d_model = 64, table_vocab_size = 5;
 
-const kronecker::KroneckerEmbedding<kronecker::KroneckerEncoder<256, 8>> table_embedding(
+const kronecker::KroneckerEmbedding<> table_embedding(
     kronecker::KroneckerEncoder<256, 8>(), kronecker::Vocabulary({"a", " the", "", "\n", "unseen word"}),
     kronecker::LearnedProjection::normal(table_d_model, 256 * 8, 1));
 
@@ -50,10 +50,10 @@ const std::vector<std::string> metadata = {
     entry("tokenizer.ggml.tokens", array, array_of(text, 2, string("a") + string("b"))),
     entry("later.nested", array, array_of(array, 1, array_of(u8, 3, "abc")))};
 
-const gguf::Tensor table{"token_embd.weight",
-                         {table_d_model, table_vocab_size},
-                         1,
-                         some_bytes(2 * table_d_model * table_vocab_size, 1)};
+const gguf::Tensor table_tensor{"token_embd.weight",
+                                {table_d_model, table_vocab_size},
+                                1,
+                                some_bytes(2 * table_d_model * table_vocab_size, 1)};
 const gguf::Tensor head_tensor{
     "output.weight", {table_d_model, table_vocab_size}, 8, some_bytes(34 * 2 * table_vocab_size, 2)};
 const gguf::Tensor norm{"output_norm.weight", {table_d_model}, 0, some_bytes(4 * table_d_model, 3)};
@@ -95,7 +95,7 @@ void check_tensor(const std::string& content, std::size_t i, const gguf::Tensor&
 }
 
 gguf::Tensor new_table(GgmlType type) {
-  return {table.name, table.shape, static_cast<std::uint32_t>(type), table_as(type)};
+  return {table_tensor.name, table_tensor.shape, static_cast<std::uint32_t>(type), table_as(type)};
 }
 
 }  // namespace
@@ -104,7 +104,7 @@ TEST_CASE("the table takes the place of the model's, and all else is kept byte f
   for (const GgmlType type : {GgmlType::f32, GgmlType::f16, GgmlType::q8_0, GgmlType::bf16}) {
     for (const std::size_t place : {0u, 2u, 4u}) {
       std::vector<gguf::Tensor> tensors = {norm, odd, short_one, head_tensor};
-      tensors.insert(tensors.begin() + static_cast<std::ptrdiff_t>(place), table);
+      tensors.insert(tensors.begin() + static_cast<std::ptrdiff_t>(place), table_tensor);
       const std::string source = model_file(metadata, tensors), result = exported(source, {type});
       tensors[place] = new_table(type);
       CHECK(result == model_file(metadata, tensors));
@@ -119,11 +119,11 @@ TEST_CASE("the table takes the place of the model's, and all else is kept byte f
 }
 
 TEST_CASE("with the type it had, a model changes in nothing but the values of its table") {
-  const std::string source = model_file(metadata, {norm, table, head_tensor});
+  const std::string source = model_file(metadata, {norm, table_tensor, head_tensor});
   const std::string result = exported(source, {GgmlType::f16});
   const GgufDirectory directory = directory_of(source);
   const std::size_t begin = directory.data_begin + directory.tensors[1].offset;
-  const std::size_t size = table.data.size();
+  const std::size_t size = table_tensor.data.size();
   REQUIRE(result.size() == source.size());
   CHECK(result.substr(0, begin) == source.substr(0, begin));
   CHECK(result.substr(begin, size) == table_as<Eigen::half>());
@@ -131,7 +131,7 @@ TEST_CASE("with the type it had, a model changes in nothing but the values of it
 }
 
 TEST_CASE("the exported table is the embedding's") {
-  const std::string result = exported(model_file(metadata, {table, head_tensor}));
+  const std::string result = exported(model_file(metadata, {table_tensor, head_tensor}));
   const GgufDirectory directory = directory_of(result);
   const kronecker::RowMajorMatrix<float> expected = table_embedding.table();
   CHECK(std::memcmp(result.data() + directory.data_begin, expected.data(),
@@ -141,32 +141,32 @@ TEST_CASE("the exported table is the embedding's") {
 
 TEST_CASE(
     "a model without a head of its own keeps the old table as one, or takes the new one, as it is told") {
-  const std::string source = model_file(metadata, {table, short_one});
+  const std::string source = model_file(metadata, {table_tensor, short_one});
   CHECK(
       gguf_table_message<std::invalid_argument>(source) ==
       "there is no 'output.weight', so the output head, if there is one, is the table: choose the old one or "
       "the new one for it (TiedHead; kron export --head)");
-  gguf::Tensor old_table = table;
+  gguf::Tensor old_table = table_tensor;
   old_table.name = "output.weight";
   CHECK(exported(source, {GgmlType::q8_0, TiedHead::old_table}) ==
         model_file(metadata, {new_table(GgmlType::q8_0), short_one, old_table}));
   CHECK(exported(source, {GgmlType::f32, TiedHead::new_table}) ==
         model_file(metadata, {new_table(GgmlType::f32), short_one}));
-  const std::string untied = model_file(metadata, {table, head_tensor});
+  const std::string untied = model_file(metadata, {table_tensor, head_tensor});
   CHECK(exported(untied, {GgmlType::f32, TiedHead::old_table}) == exported(untied));
 }
 
 TEST_CASE("tensors lie at multiples of the file's own alignment") {
   const std::vector<std::string> aligned = {entry("general.alignment", u32, bytes(256u))};
   const std::string result =
-      exported(model_file(aligned, {short_one, table, head_tensor}, 256), {GgmlType::q8_0});
+      exported(model_file(aligned, {short_one, table_tensor, head_tensor}, 256), {GgmlType::q8_0});
   CHECK(result == model_file(aligned, {short_one, new_table(GgmlType::q8_0), head_tensor}, 256));
   CHECK(directory_of(result).alignment == 256);
 }
 
 TEST_CASE("a model may be replaced by itself, and padding at its end may be missing") {
   const ScratchFolder folder("gguf_table");
-  std::string source = model_file(metadata, {table, short_one});
+  std::string source = model_file(metadata, {table_tensor, short_one});
   source.resize(source.size() - 20);  // the bias has 12 bytes
   write_content(folder / "model.gguf", source);
   for (int time = 0; time < 2; ++time) {
@@ -180,7 +180,7 @@ TEST_CASE("a model that the table does not fit is refused, and no file is change
   const std::string name = "'token_embd.weight'";
   CHECK(gguf_table_message<FileError>(model_file(metadata, {head_tensor})) == "there is no tensor " + name);
   CHECK(gguf_table_message<FileError>("GGML") == "byte 0: expected the magic string GGUF");
-  auto other = table;
+  auto other = table_tensor;
   other.shape = {table_vocab_size, table_d_model};
   CHECK(gguf_table_message<std::invalid_argument>(model_file(metadata, {other, head_tensor})) ==
         name + " is (5, 64), not the embedding's (d_model 64, V 5)");
@@ -188,7 +188,7 @@ TEST_CASE("a model that the table does not fit is refused, and no file is change
   CHECK(gguf_table_message<std::invalid_argument>(model_file(metadata, {other, head_tensor})) ==
         name + " is (64), not the embedding's (d_model 64, V 5)");
   CHECK(gguf_table_message<FileError>(
-            model_file({entry("split.count", u16, bytes(std::uint16_t{3}))}, {table, head_tensor})) ==
+            model_file({entry("split.count", u16, bytes(std::uint16_t{3}))}, {table_tensor, head_tensor})) ==
         "one of the 3 parts of a model; merge them (llama-gguf-split --merge) first");
 
   const kronecker::KroneckerEmbedding narrow(kronecker::KroneckerEncoder<256, 8>(),
@@ -196,7 +196,7 @@ TEST_CASE("a model that the table does not fit is refused, and no file is change
                                              kronecker::LearnedProjection::normal(33, 256 * 8, 1));
   const ScratchFolder folder("gguf_table");
   write_content(folder / "narrow.gguf",
-                model_file({}, {{table.name, {33, 1}, 0, some_bytes(132, 1)}, head_tensor}));
+                model_file({}, {{table_tensor.name, {33, 1}, 0, some_bytes(132, 1)}, head_tensor}));
   CHECK(message_of<std::invalid_argument>([&] {
           export_gguf(folder / "new.gguf", narrow, folder / "narrow.gguf", {GgmlType::q8_0});
         }) == "d_model 33 is not a multiple of the 32 values in a block of Q8_0");
@@ -207,35 +207,35 @@ TEST_CASE("a model that the table does not fit is refused, and no file is change
 
 TEST_CASE("a tensor without values may lie anywhere") {
   const std::vector<gguf::Tensor> empty = {{"odd", {0, 3}, 999, ""}, {"none", {3, 0}, 0, ""}};
-  const std::string source = model_file(metadata, {empty[0], table, empty[1], head_tensor, empty[0]});
+  const std::string source = model_file(metadata, {empty[0], table_tensor, empty[1], head_tensor, empty[0]});
   CHECK(exported(source) ==
         model_file(metadata, {empty[0], new_table(GgmlType::f32), empty[1], head_tensor, empty[0]}));
 }
 
 TEST_CASE("a model whose tensors are cut off or overlap is refused") {
-  const std::string whole = model_file(metadata, {table, head_tensor});
+  const std::string whole = model_file(metadata, {table_tensor, head_tensor});
   CHECK(gguf_table_message<FileError>(whole.substr(0, whole.size() - 30)) ==
         "tensor 'output.weight' takes 340 bytes, but 322 are left before the next one or the file's end");
   CHECK(gguf_table_message<FileError>(whole.substr(0, directory_of(whole).data_begin)) ==
         "tensor 'output.weight' takes 340 bytes, but 0 are left before the next one or the file's end");
   const gguf::Tensor no_data{"odd", {3}, 999, ""};
-  CHECK(gguf_table_message<FileError>(model_file(metadata, {table, head_tensor, no_data})) ==
+  CHECK(gguf_table_message<FileError>(model_file(metadata, {table_tensor, head_tensor, no_data})) ==
         "tensor 'odd' takes 1 bytes, but 0 are left before the next one or the file's end");
-  std::string same_place = whole;  // the head_tensor's offset becomes the table's
-  const std::string offset_of_head = bytes(std::uint64_t{table.data.size()});
+  std::string same_place = whole;  // the head's offset becomes the table's
+  const std::string offset_of_head = bytes(std::uint64_t{table_tensor.data.size()});
   same_place.replace(same_place.find(offset_of_head, same_place.find("output.weight")), 8,
                      bytes(std::uint64_t{0}));
   CHECK(gguf_table_message<FileError>(same_place) == "tensor 'output.weight' begins where another one does");
   const gguf::Tensor no_blocks{"odd", {33}, 8, some_bytes(34, 1)};
-  CHECK(gguf_table_message<FileError>(model_file(metadata, {no_blocks, table, head_tensor})) ==
+  CHECK(gguf_table_message<FileError>(model_file(metadata, {no_blocks, table_tensor, head_tensor})) ==
         "tensor 'odd' has rows of 33 values, not a multiple of the 32 in a block of its type");
   gguf::Tensor too_long = norm;
   too_long.shape = {table_d_model, 9};
-  CHECK(gguf_table_message<FileError>(model_file(metadata, {too_long, table, head_tensor})) ==
+  CHECK(gguf_table_message<FileError>(model_file(metadata, {too_long, table_tensor, head_tensor})) ==
         "tensor 'output_norm.weight' takes 2304 bytes, but 256 are left before the next one or the file's "
         "end");
   too_long.shape = {std::uint64_t{1} << 40, std::uint64_t{1} << 40};
-  CHECK(gguf_table_message<FileError>(model_file(metadata, {too_long, table, head_tensor}))
+  CHECK(gguf_table_message<FileError>(model_file(metadata, {too_long, table_tensor, head_tensor}))
             .starts_with("tensor 'output_norm.weight' takes 18446744073709551615 bytes"));
 }
 
@@ -243,7 +243,7 @@ TEST_CASE("a damaged directory is refused with the place") {
   const auto refused = [](const std::string& content) {
     return message_of<FileError>([&] { parse_gguf_directory("file", content); });
   };
-  const std::string whole = model_file(metadata, {table, head_tensor});
+  const std::string whole = model_file(metadata, {table_tensor, head_tensor});
   const GgufDirectory directory = directory_of(whole);
   for (std::size_t size = 0; size < directory.data_begin; ++size) {
     const std::string cut = whole.substr(0, size);
@@ -252,7 +252,7 @@ TEST_CASE("a damaged directory is refused with the place") {
   std::string many = model_file({}, {});
   many.replace(8, 8, bytes(~std::uint64_t{0}));
   CHECK(refused(many) == "file: byte 32: expected 4 bytes more, but only 0 are left");
-  gguf::Tensor deep = table;
+  gguf::Tensor deep = table_tensor;
   deep.shape.resize(9);
   CHECK(refused(model_file({}, {deep})) == "file: byte 53: tensor 'token_embd.weight' has 9 dimensions");
   std::string shifted = model_file({}, {short_one});

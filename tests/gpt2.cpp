@@ -1,4 +1,5 @@
 #include "catch.hpp"
+#include "token_bytes.hpp"
 
 #include <kronecker/vocabularies/gpt2.hpp>
 
@@ -10,6 +11,7 @@ using kronecker::FileError;
 using kronecker::load_gpt2;
 using kronecker::TokenText;
 using kronecker::Vocabulary;
+using test_support::bytes_in;
 
 namespace {
 
@@ -38,7 +40,7 @@ TEST_CASE("an encoder.json gives the bytes of each id") {
   CHECK(vocabulary.bytes(3).empty());
   CHECK(vocabulary.bytes(4) == "a");
   CHECK_FALSE(vocabulary.is_special(2));
-  CHECK(load_gpt2_content(content, TokenText::reference).bytes(0) == "\xEF\xBF\xBD");
+  CHECK(bytes_in(load_gpt2_content(content, TokenText::reference), 0) == "\xEF\xBF\xBD");
 }
 
 TEST_CASE("a file that is not an encoder.json is refused with the place") {
@@ -73,5 +75,5 @@ TEST_CASE("a vocabulary that is not byte-level is refused") {
   CHECK(gpt2_message(R"({"the": 0, "the</w>": 1})") == "'the</w>' ends a word as CLIP marks it" + no_space);
   CHECK(gpt2_message(R"({"the": 0, "##the": 1})") ==
         "'##the' goes on with a word as WordPiece marks it" + no_space);
-  CHECK(load_gpt2_content(R"({"\u0120the": 0, "##": 1, "</w>": 2})").bytes(1) == "##");
+  CHECK(bytes_in(load_gpt2_content(R"({"\u0120the": 0, "##": 1, "</w>": 2})"), 1) == "##");
 }

@@ -8,12 +8,12 @@
 #include <thread>
 
 using kronecker::CodeOptions;
-using kronecker::ColumnRange;
 using kronecker::KroneckerEmbedding;
 using kronecker::KroneckerEncoder;
 using kronecker::KroneckerHead;
 using kronecker::LearnedProjection;
 using kronecker::ProjectionGradient;
+using kronecker::Range;
 using kronecker::RowMajorMatrix;
 using kronecker::TokenId;
 using kronecker::Vocabulary;
@@ -26,16 +26,8 @@ using test_support::random_matrix;
 
 namespace {
 
-std::span<const float> values(const RowMajorMatrix<float>& matrix) {
-  return {matrix.data(), static_cast<std::size_t>(matrix.size())};
-}
-std::span<float> values(RowMajorMatrix<float>& matrix) {
-  return {matrix.data(), static_cast<std::size_t>(matrix.size())};
-}
-
 /// Tokens of run-time sizes, with one empty.
-KroneckerEmbedding<KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>> small_embedding(
-    CodeOptions options, const RowMajorMatrix<float>& weight) {
+KroneckerEmbedding<> small_embedding(CodeOptions options, const RowMajorMatrix<float>& weight) {
   return {KroneckerEncoder(8, 3, options), Vocabulary({"\1\2", "", "\3", "\1\2\3", "\7\7\7\7", "\2\2"}),
           LearnedProjection::from_torch(weight)};
 }
@@ -57,9 +49,9 @@ RowMajorMatrix<double> central_differences(const RowMajorMatrix<float>& weight, 
 
 }  // namespace
 
-TEST_CASE("the gradient is the reference's, with z-normalisation") {
+TEST_CASE("the gradient is the reference's, with z-normalization") {
   const auto embedding = golden_embedding({});
-  ProjectionGradient gradient = kronecker::gradient(embedding);
+  ProjectionGradient gradient(embedding);
   const auto grad_out = kronecker::read_npy<float>(golden_path("emb_d8_p8_G.npy")).values;
   kronecker::accumulate_gradient(embedding, golden_ids(), grad_out, gradient);
   const RowMajorMatrix<float> expected = golden_matrix("emb_d8_p8_grad_TT.npy");
@@ -67,9 +59,9 @@ TEST_CASE("the gradient is the reference's, with z-normalisation") {
         5e-5 * static_cast<double>(expected.cwiseAbs().maxCoeff<Eigen::PropagateNaN>()));
 }
 
-TEST_CASE("the gradient is the reference's, without z-normalisation") {
+TEST_CASE("the gradient is the reference's, without z-normalization") {
   const auto embedding = golden_embedding({.z_normalize = false});
-  ProjectionGradient gradient = kronecker::gradient(embedding);
+  ProjectionGradient gradient(embedding);
   const auto grad_out = kronecker::read_npy<float>(golden_path("emb_d8_p8_G.npy")).values;
   kronecker::accumulate_gradient(embedding, golden_ids(), grad_out, gradient);
   const auto columns = kronecker::read_npy<std::int64_t>(golden_path("emb_d8_p8_gradcols_TF.npy")).values;
@@ -85,11 +77,11 @@ TEST_CASE("gradients add up, and clear") {
   const auto embedding = golden_embedding({});
   const std::vector<TokenId> ids = golden_ids();
   const RowMajorMatrix<float> grad_out = random_matrix(static_cast<Eigen::Index>(ids.size()), 8, 1);
-  ProjectionGradient whole = kronecker::gradient(embedding), parts = kronecker::gradient(embedding);
-  kronecker::accumulate_gradient(embedding, ids, values(grad_out), whole);
+  ProjectionGradient whole(embedding), parts(embedding);
+  kronecker::accumulate_gradient(embedding, ids, grad_out, whole);
   for (std::size_t i = 0; i < ids.size(); ++i)
     kronecker::accumulate_gradient(embedding, std::span(ids).subspan(i, 1),
-                                   values(grad_out).subspan(i * 8, 8), parts);
+                                   grad_out.row(static_cast<Eigen::Index>(i)), parts);
   CHECK(whole.to_torch() == parts.to_torch());
   whole.clear();
   CHECK(whole.to_torch().isZero(0));
@@ -100,8 +92,8 @@ TEST_CASE("the gradient of an embedding is the derivative, in every mode") {
   for (const auto& [mode, options] : test_support::modes()) {
     const RowMajorMatrix<float> weight = random_matrix(5, 24, 2), grad_out = random_matrix(8, 5, 3);
     const auto embedding = small_embedding(options, weight);
-    ProjectionGradient gradient = kronecker::gradient(embedding);
-    kronecker::accumulate_gradient(embedding, ids, values(grad_out), gradient);
+    ProjectionGradient gradient(embedding);
+    kronecker::accumulate_gradient(embedding, ids, grad_out, gradient);
     const auto loss = [&, &code_options = options](const RowMajorMatrix<float>& shifted) {
       return small_embedding(code_options, shifted)
           .forward(ids)
@@ -119,10 +111,11 @@ TEST_CASE("the gradient of a head is the derivative, in every mode") {
     const RowMajorMatrix<float> weight = random_matrix(5, 24, 2), hidden = random_matrix(70, 5, 4),
                                 grad_logits = random_matrix(70, 6, 5);
     constexpr float gain = 0.7f;
-    const KroneckerHead head(small_embedding(options, weight), gain);
-    ProjectionGradient gradient = kronecker::gradient(head.embedding());
+    const auto embedding = small_embedding(options, weight);
+    const KroneckerHead head(embedding, gain);
+    ProjectionGradient gradient(embedding);
     RowMajorMatrix<float> grad_hidden = RowMajorMatrix<float>::Zero(70, 5);
-    kronecker::accumulate_gradient(head, values(hidden), values(grad_logits), gradient, values(grad_hidden));
+    kronecker::accumulate_gradient(head, embedding, hidden, grad_logits, gradient, grad_hidden);
     const RowMajorMatrix<double> grad_products = static_cast<double>(gain) * grad_logits.cast<double>();
     const auto loss = [&, &code_options = options](const RowMajorMatrix<float>& shifted) {
       const RowMajorMatrix<double> table = small_embedding(code_options, shifted).table().cast<double>();
@@ -130,47 +123,68 @@ TEST_CASE("the gradient of a head is the derivative, in every mode") {
     };
     INFO("mode " << mode);
     CHECK(max_difference(gradient.to_torch(), central_differences(weight, loss)) < 1e-3);
-    CHECK(max_difference(grad_hidden, grad_products * head.embedding().table().cast<double>()) < 1e-4);
+    CHECK(max_difference(grad_hidden, grad_products * embedding.table().cast<double>()) < 1e-4);
   }
 }
 
 TEST_CASE("threads that split the columns make the same bits as one") {
   const RowMajorMatrix<float> weight = random_matrix(50, 24, 6), hidden = random_matrix(9, 50, 7),
                               grad_logits = random_matrix(9, 6, 8), grad_out = random_matrix(8, 50, 9);
-  const KroneckerHead head(small_embedding({}, weight));
+  const auto embedding = small_embedding({}, weight);
+  const KroneckerHead head(embedding);
   const std::vector<TokenId> ids = {0, 3, 3, 1, 2, 4, 5, 0};
-  const auto run = [&](int thread_count) {
-    ProjectionGradient gradient = kronecker::gradient(head.embedding());
+  ProjectionGradient alone(embedding);
+  RowMajorMatrix<float> grad_hidden_alone = RowMajorMatrix<float>::Zero(9, 50);
+  kronecker::accumulate_gradient(embedding, ids, grad_out, alone);
+  kronecker::accumulate_gradient(head, embedding, hidden, grad_logits, alone, grad_hidden_alone);
+
+  for (const std::size_t thread_count : {1u, 2u, 3u, 7u}) {
+    std::vector<float> memory(alone.values().size());  // the caller's
+    ProjectionGradient gradient(embedding, memory);
     RowMajorMatrix<float> grad_hidden = RowMajorMatrix<float>::Zero(9, 50);
-    std::vector<std::thread> threads;
-    for (int i = 0; i < thread_count; ++i)
-      threads.emplace_back([&, columns = ColumnRange{50 * i / thread_count, 50 * (i + 1) / thread_count}] {
-        kronecker::accumulate_gradient(head.embedding(), ids, values(grad_out), gradient, columns);
-        kronecker::accumulate_gradient(head, values(hidden), values(grad_logits), gradient,
-                                       values(grad_hidden), columns);
-      });
-    for (std::thread& thread : threads) thread.join();
-    return std::pair(gradient.to_torch(), grad_hidden);
-  };
-  const auto alone = run(1);
-  for (const int thread_count : {2, 3, 7}) CHECK(run(thread_count) == alone);
+    std::vector<float> products(kronecker::product_gradients_size(head, 9));
+    const auto on_all = [&](std::size_t count, const auto& work) {
+      std::vector<std::thread> threads;
+      for (std::size_t i = 0; i < thread_count; ++i)
+        threads.emplace_back(work, Range{count * i / thread_count, count * (i + 1) / thread_count});
+      for (std::thread& thread : threads) thread.join();
+    };
+    on_all(9, [&](Range states) { kronecker::product_gradients(head, grad_logits, products, states); });
+    on_all(50, [&](Range columns) {
+      kronecker::accumulate_gradient(embedding, ids, grad_out, gradient, columns);
+      kronecker::accumulate_product_gradients(head, embedding, hidden, products, gradient, grad_hidden,
+                                              columns);
+    });
+    CHECK(gradient.to_torch() == alone.to_torch());
+    CHECK(grad_hidden == grad_hidden_alone);
+    CHECK(gradient.values().data() == memory.data());
+  }
+}
+
+TEST_CASE("the gradient of a mixed sequence is that of tokens with the same bytes") {
+  const auto embedding = small_embedding({}, random_matrix(5, 24, 2));
+  const RowMajorMatrix<float> grad_out = random_matrix(3, 5, 3);
+  ProjectionGradient mixed(embedding), ids(embedding);
+  kronecker::accumulate_gradient(embedding, {0, "\2\2", "\3"}, grad_out, mixed);
+  kronecker::accumulate_gradient(embedding, {0, 5, 2}, grad_out, ids);
+  CHECK(mixed.to_torch() == ids.to_torch());
 }
 
 TEST_CASE("a gradient of other sizes is refused, and nothing is added") {
   const auto embedding = golden_embedding({});
-  ProjectionGradient gradient = kronecker::gradient(embedding);
+  ProjectionGradient gradient(embedding);
   const std::vector<float> grad_out(16, 1.0f);
-  const auto message = [&](std::vector<TokenId> ids, ColumnRange columns = {}) {
+  const auto message = [&](std::vector<TokenId> ids, Range columns = {}) {
     return message_of<std::logic_error>(
         [&] { kronecker::accumulate_gradient(embedding, ids, grad_out, gradient, columns); });
   };
   CHECK(message({1, 64}) == "token id 64 at index 1 is outside the vocabulary of 64 tokens");
   CHECK(message({1}) == "the gradient of the output has 16 floats instead of 8");
-  CHECK(message({1, 2}, {3, 1}) == "columns 3 to 1 are no range of d_model 8");
-  CHECK(message({1, 2}, {-1, 1}) == "columns -1 to 1 are no range of d_model 8");
+  CHECK(message({1, 2}, {3, 1}) == "columns 3 to 1 are no range of 8");
+  CHECK(message({1, 2}, {9, 10}) == "columns 9 to 10 are no range of 8");
   ProjectionGradient other(8, 1024, true);
   CHECK(message_of<std::invalid_argument>([&] {
           kronecker::accumulate_gradient(embedding, std::vector<TokenId>{1, 2}, grad_out, other);
-        }) == "a gradient of 8 x 1024, centred, does not fit the embedding of 8 x 2048");
+        }) == "a gradient of 8 x 1024, centered, does not fit the embedding of 8 x 2048");
   CHECK(gradient.to_torch().isZero(0));
 }

@@ -1,11 +1,14 @@
 #include "catch.hpp"
 #include "golden.hpp"
+#include "matrices.hpp"
 
 #include <kronecker/head.hpp>
+#include <kronecker/training/training.hpp>
 
 #include <algorithm>
 #include <limits>
 #include <random>
+#include <thread>
 
 using kronecker::KroneckerEmbedding;
 using kronecker::KroneckerEncoder;
@@ -13,12 +16,12 @@ using kronecker::KroneckerHead;
 using kronecker::LearnedProjection;
 using kronecker::RowMajorMatrix;
 using kronecker::TokenId;
-using kronecker::TokenLogit;
 using kronecker::Vocabulary;
+using TokenLogit = KroneckerHead::TokenLogit;
 
 namespace {
 
-using Encoder = KroneckerEncoder<256, 16>;
+using HeadEncoder = KroneckerEncoder<256, 16>;
 
 /// Tokens with an empty one and doubles among them; more than are looked at together.
 Vocabulary some_vocabulary() {
@@ -28,8 +31,9 @@ Vocabulary some_vocabulary() {
 }
 
 template <class Scalar = float>
-KroneckerEmbedding<Encoder, Scalar> some_embedding(kronecker::CodeOptions options = {}) {
-  return {Encoder(options), some_vocabulary(), LearnedProjection::normal(50, Encoder().code_dim(), 1)};
+KroneckerEmbedding<Scalar> some_embedding(kronecker::CodeOptions options = {}) {
+  return {HeadEncoder(options), some_vocabulary(),
+          LearnedProjection::normal(50, HeadEncoder().code_dim(), 1)};
 }
 
 RowMajorMatrix<float> some_hidden_states(Eigen::Index count, Eigen::Index d_model) {
@@ -38,14 +42,11 @@ RowMajorMatrix<float> some_hidden_states(Eigen::Index count, Eigen::Index d_mode
   return RowMajorMatrix<float>::NullaryExpr(count, d_model, [&] { return normal(random); });
 }
 
-std::span<const float> floats_of(const RowMajorMatrix<float>& matrix) {
-  return {matrix.data(), static_cast<std::size_t>(matrix.size())};
-}
-
-template <class Head>
-RowMajorMatrix<float> logits(const Head& head, const RowMajorMatrix<float>& hidden) {
+template <class Scalar>
+RowMajorMatrix<float> logits(const KroneckerHead& head, const KroneckerEmbedding<Scalar>& embedding,
+                             const RowMajorMatrix<float>& hidden) {
   RowMajorMatrix<float> out = RowMajorMatrix<float>::Constant(hidden.rows(), head.vocab_size(), 42);
-  head.logits(floats_of(hidden), {out.data(), static_cast<std::size_t>(out.size())});
+  head.logits(embedding, hidden, out);
   return out;
 }
 
@@ -60,7 +61,7 @@ TEMPLATE_TEST_CASE("logits are the product with the table", "", float, Eigen::bf
       const RowMajorMatrix<float> hidden = some_hidden_states(count, embedding.d_model()),
                                   table = embedding.table();
       const RowMajorMatrix<double> expected = 0.5 * hidden.cast<double>() * table.cast<double>().transpose();
-      const RowMajorMatrix<float> found = logits(head, hidden);
+      const RowMajorMatrix<float> found = logits(head, embedding, hidden);
       const double largest = expected.cwiseAbs().maxCoeff<Eigen::PropagateNaN>();
       INFO("mode " << mode << ", " << count << " hidden states");
       CHECK((found.cast<double>() - expected).cwiseAbs().maxCoeff<Eigen::PropagateNaN>() <= 1e-5 * largest);
@@ -68,25 +69,100 @@ TEMPLATE_TEST_CASE("logits are the product with the table", "", float, Eigen::bf
 }
 
 TEST_CASE("the top tokens are the best logits, the lowest id first where they are equal, and none is empty") {
-  const KroneckerHead head(some_embedding());
-  const auto hidden = some_hidden_states(1, head.d_model());
-  const RowMajorMatrix<float> all = logits(head, hidden);
+  const auto embedding = some_embedding();
+  const KroneckerHead head(embedding);
+  const auto hidden = some_hidden_states(1, embedding.d_model());
+  const RowMajorMatrix<float> all = logits(head, embedding, hidden);
   std::vector<TokenLogit> expected;
   for (TokenId id = 1; id < head.vocab_size(); ++id) expected.push_back({id, all(0, id)});
   std::stable_sort(expected.begin(), expected.end(),
-                   [](const TokenLogit& a, const TokenLogit& b) { return a.logit > b.logit; });
+                   [](const TokenLogit& a, const TokenLogit& b) { return a.second > b.second; });
   for (const int k : {1, 2, 10, 600}) {
-    const auto top = head.top(floats_of(hidden), k);
+    const auto top = head.top(embedding, hidden, k);
     CHECK(top == std::vector<TokenLogit>(expected.begin(), expected.begin() + k));
   }
-  CHECK(head.top(floats_of(hidden), 1000000) == expected);
+  CHECK(head.top(embedding, hidden, 1000000) == expected);
+  CHECK(head.top(embedding, embedding.embed("same"), 3).size() == 3);
+}
+
+TEMPLATE_TEST_CASE("the two halves, over threads and for some tokens, make the bits of the whole", "", float,
+                   Eigen::bfloat16, Eigen::half, std::int8_t) {
+  const auto embedding = some_embedding<TestType>();
+  const KroneckerHead head(embedding, 0.5f);
+  for (const Eigen::Index count : {1, 3, 64}) {
+    const auto hidden = some_hidden_states(count, embedding.d_model());
+    const RowMajorMatrix<float> expected = logits(head, embedding, hidden);
+    const auto states = static_cast<std::size_t>(count);
+    INFO(count << " hidden states");
+
+    std::vector<float> products(head.products_size(states));
+    const std::size_t middle = head.cells().size() / 3 * 2 + 1;
+    std::thread first([&] { head.cell_products(embedding, hidden, products, {0, middle}); });
+    head.cell_products(embedding, hidden, products, {.begin = middle});
+    first.join();
+    RowMajorMatrix<float> left(count, 300), right(count, 404);
+    std::thread other([&] { head.token_logits(products, left, {0, 300}); });
+    head.token_logits(products, right, {300, 704});
+    other.join();
+    CHECK(left == expected.leftCols(300));
+    CHECK(right == expected.rightCols(404));
+
+    const std::vector<std::int64_t> some = {703, 2, 2, 0, 350};
+    RowMajorMatrix<float> of_some(count, 5);
+    head.token_logits(products, some, of_some);
+    for (Eigen::Index i = 0; i < 5; ++i)
+      CHECK(of_some.col(i) == expected.col(some[static_cast<std::size_t>(i)]));
+  }
+}
+
+TEST_CASE("a head that was made before has the logits of every step") {
+  auto embedding = some_embedding();
+  const KroneckerHead head(embedding);
+  const auto hidden = some_hidden_states(2, embedding.d_model());
+  kronecker::AdamW optimizer(embedding, {.learning_rate = 0.05f});
+  const auto grad_out = some_hidden_states(3, embedding.d_model());
+  const float* rows = embedding.rows().values().data();
+  for (int step = 0; step < 24; ++step) {
+    kronecker::ProjectionGradient gradient(embedding);
+    kronecker::accumulate_gradient(embedding, {step, step + 1, 9}, grad_out, gradient);
+    optimizer.step(embedding, gradient);
+    const RowMajorMatrix<double> expected =
+        hidden.cast<double>() * embedding.table().cast<double>().transpose();
+    CHECK(test_support::max_difference(logits(head, embedding, hidden), expected) <=
+          1e-5 * expected.cwiseAbs().maxCoeff<Eigen::PropagateNaN>());
+  }
+  CHECK(embedding.rows().values().data() == rows);  // changed where they lie
+}
+
+TEST_CASE("an untied head takes other weights of the same vocabulary, and no other vocabulary") {
+  const auto embedding = some_embedding();
+  const KroneckerHead head(embedding);
+  const KroneckerEmbedding untied(HeadEncoder(), some_vocabulary(),
+                                  LearnedProjection::normal(50, HeadEncoder().code_dim(), 9));
+  const auto hidden = some_hidden_states(2, 50);
+  CHECK(test_support::max_difference(logits(head, untied, hidden),
+                                     hidden.cast<double>() * untied.table().cast<double>().transpose()) <
+        1e-2);
+  RowMajorMatrix<float> out(2, 704);
+  const auto message = [&](const auto& other) {
+    return message_of<std::invalid_argument>([&] { head.logits(other, hidden, out); });
+  };
+  std::vector<std::string> tokens(704, "other");
+  CHECK(message(embedding.with_vocabulary(Vocabulary(tokens))) ==
+        "the embedding's vocabulary of 704 tokens (pos_dim 16) is not that of the head, of 704 tokens "
+        "(pos_dim 16)");
+  CHECK(message(embedding.with_vocabulary(Vocabulary({"a"}))) ==
+        "the embedding's vocabulary of 1 tokens (pos_dim 16) is not that of the head, of 704 tokens (pos_dim "
+        "16)");
+  CHECK(message(some_embedding({.epsilon = 0.5f})) ==
+        "the embedding's code options are not those of the head");
 }
 
 TEST_CASE("a head over real tokens finds the table's best token") {
   for (const auto& path : test_support::real_token_files()) {
     if (!path.string().ends_with("gpt2.tokens.bin")) continue;
-    const KroneckerEmbedding embedding(Encoder(), Vocabulary(test_support::read_token_file(path)),
-                                       LearnedProjection::normal(64, Encoder().code_dim(), 3));
+    const KroneckerEmbedding embedding(HeadEncoder(), Vocabulary(test_support::read_token_file(path)),
+                                       LearnedProjection::normal(64, HeadEncoder().code_dim(), 3));
     const KroneckerHead head(embedding);
     CHECK(head.cells().size() < 2000);
     const auto hidden = some_hidden_states(5, 64);
@@ -95,37 +171,50 @@ TEST_CASE("a head over real tokens finds the table's best token") {
     for (Eigen::Index n = 0; n < hidden.rows(); ++n) {
       Eigen::Index best = 0;
       expected.row(n).maxCoeff(&best);
-      CHECK(head.top(floats_of(hidden.row(n)), 1).front().id == best);
+      CHECK(head.top(embedding, hidden.row(n), 1).front().first == best);
     }
   }
 }
 
 TEST_CASE("a hidden state, an output or a number of tokens that does not fit is named") {
-  const KroneckerHead head(some_embedding());
-  RowMajorMatrix<float> hidden = some_hidden_states(2, head.d_model());
+  const auto embedding = some_embedding();
+  const KroneckerHead head(embedding);
+  RowMajorMatrix<float> hidden = some_hidden_states(2, 50);
+  const std::span<const float> floats(hidden.data(), 100);
   std::vector<float> out(100);
-  CHECK(message_of<std::invalid_argument>([&] { head.logits(floats_of(hidden), out); }) ==
-        "an output of 100 floats does not fit 2 hidden states and 704 tokens: it takes 1408");
-  CHECK(message_of<std::invalid_argument>([&] { head.logits(floats_of(hidden).first(51), out); }) ==
-        "51 floats are no whole number of hidden states of d_model 50");
-  CHECK(message_of<std::invalid_argument>([&] { head.top(floats_of(hidden), 1); }) ==
+  const auto message = [&](std::span<const float> states, auto&& output) {
+    return message_of<std::invalid_argument>([&] { head.logits(embedding, states, output); });
+  };
+  CHECK(message(floats, out) == "the logits of 2 hidden states take 1408 floats, not 100");
+  CHECK(message(floats.first(51), out) == "51 floats are no whole number of hidden states of d_model 50");
+  CHECK(message_of<std::invalid_argument>([&] { head.top(embedding, floats, 1); }) ==
         "a hidden state of 100 floats does not fit d_model 50");
-  CHECK(message_of<std::invalid_argument>([&] { head.top(floats_of(hidden).first(50), 0); }) ==
+  CHECK(message_of<std::invalid_argument>([&] { head.top(embedding, floats.first(50), 0); }) ==
         "the top 0 tokens are none: k must be positive");
+  CHECK(message_of<std::invalid_argument>([&] { head.cell_products(embedding, floats, out); }) ==
+        "the products of 2 hidden states take 32768 floats, not 100");
+  CHECK(message_of<std::invalid_argument>([&] {
+          head.cell_products(embedding, some_hidden_states(65, 50), out);
+        }) == "65 hidden states are more than 64 at a time");
+  CHECK(message_of<std::out_of_range>([&] {
+          std::vector<float> products(head.products_size(1));
+          head.cell_products(embedding, floats.first(50), products, {100000, 100001});
+        }) == "cells 100000 to 100001 are no range of " + std::to_string(head.cells().size()));
   hidden(1, 7) = std::numeric_limits<float>::infinity();
-  out.resize(1408);
-  CHECK(message_of<std::invalid_argument>([&] { head.logits(floats_of(hidden), out); }) ==
-        "hidden state 1 has the value inf at 7: it must be finite");
-  CHECK(message_of<std::invalid_argument>([] {
-          KroneckerHead(some_embedding(), std::numeric_limits<float>::infinity());
+  out.resize(1408, 42.0f);
+  CHECK(message(floats, out) == "hidden state 1 has the value inf at 7: it must be finite");
+  CHECK(out.back() == 42.0f);
+  CHECK(message_of<std::invalid_argument>([&] {
+          KroneckerHead(embedding, std::numeric_limits<float>::infinity());
         }) == "the gain inf is not finite");
-  CHECK_NOTHROW(head.logits({}, {}));
+  CHECK_NOTHROW(head.logits(embedding, std::span<const float>(), std::span<float>()));
 }
 
 TEST_CASE("a vocabulary of empty tokens has logits of zero and no top token") {
-  const KroneckerHead head(KroneckerEmbedding(Encoder(), Vocabulary(std::vector<std::string>(3)),
-                                              LearnedProjection::normal(4, Encoder().code_dim(), 1)));
+  const KroneckerEmbedding embedding(HeadEncoder(), Vocabulary(std::vector<std::string>(3)),
+                                     LearnedProjection::normal(4, HeadEncoder().code_dim(), 1));
+  const KroneckerHead head(embedding);
   const auto hidden = some_hidden_states(2, 4);
-  CHECK(logits(head, hidden).isZero(0));
-  CHECK(head.top(floats_of(hidden).first(4), 2).empty());
+  CHECK(logits(head, embedding, hidden).isZero(0));
+  CHECK(head.top(embedding, hidden.row(0), 2).empty());
 }

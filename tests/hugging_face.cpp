@@ -1,4 +1,5 @@
 #include "catch.hpp"
+#include "token_bytes.hpp"
 
 #include <kronecker/vocabularies/hugging_face.hpp>
 
@@ -10,6 +11,7 @@ using kronecker::FileError;
 using kronecker::load_hugging_face;
 using kronecker::TokenText;
 using kronecker::Vocabulary;
+using test_support::bytes_in;
 
 namespace {
 
@@ -68,7 +70,7 @@ TEST_CASE("a byte-level tokenizer.json gives the bytes of each id") {
     CHECK(loaded.bytes(6) == "\xE2\x96\x81\xC3\xA9");
     for (kronecker::TokenId id = 0; id < loaded.size(); ++id) CHECK(loaded.is_special(id) == (id == 2));
   }
-  CHECK(load_hugging_face_content(bpe(byte_level, vocabulary, added), TokenText::reference).bytes(0) ==
+  CHECK(bytes_in(load_hugging_face_content(bpe(byte_level, vocabulary, added), TokenText::reference), 0) ==
         "\xEF\xBF\xBD");
 }
 
@@ -99,7 +101,7 @@ TEST_CASE("a SentencePiece-style tokenizer.json gives the bytes of each id") {
 }
 
 TEST_CASE("a byte piece is text where the model has no byte fallback") {
-  CHECK(load_hugging_face_content(bpe(metaspace, R"({"<0x0A>": 0})")).bytes(0) == "<0x0A>");
+  CHECK(bytes_in(load_hugging_face_content(bpe(metaspace, R"({"<0x0A>": 0})")), 0) == "<0x0A>");
 }
 
 TEST_CASE("a Unigram vocabulary is an array whose index is the id") {
@@ -108,13 +110,13 @@ TEST_CASE("a Unigram vocabulary is an array whose index is the id") {
   CHECK(loaded.size() == 3);
   CHECK(loaded.bytes(1) == " the");
   CHECK(loaded.bytes(2) == "e");
-  CHECK(load_hugging_face_content(unigram(byte_level, R"([["\u0120a", 0]])")).bytes(0) == " a");
+  CHECK(bytes_in(load_hugging_face_content(unigram(byte_level, R"([["\u0120a", 0]])")), 0) == " a");
 }
 
 TEST_CASE("the order of the parts does not matter, and early files do not name their model's type") {
-  CHECK(load_hugging_face_content(R"({"model": {"merges": [], "vocab": {"\u0120a": 0}}, )" + byte_level + "}")
-            .bytes(0) == " a");
-  CHECK(load_hugging_face_content(R"({"model": {"vocab": [["\u2581a", 0]]}})").bytes(0) == " a");
+  const std::string late = R"({"model": {"merges": [], "vocab": {"\u0120a": 0}}, )" + byte_level + "}";
+  CHECK(bytes_in(load_hugging_face_content(late), 0) == " a");
+  CHECK(bytes_in(load_hugging_face_content(R"({"model": {"vocab": [["\u2581a", 0]]}})"), 0) == " a");
 }
 
 TEST_CASE("a model whose strings do not say what bytes they stand for is refused") {

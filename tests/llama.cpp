@@ -9,11 +9,9 @@ using kronecker::TokenOrBytes;
 
 namespace {
 
-using AsciiEncoder = kronecker::KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>;
-
-const kronecker::KroneckerEmbedding<AsciiEncoder> ascii_embedding(
-    AsciiEncoder(128, 8), kronecker::Vocabulary({"a", " the", " quick"}),
-    kronecker::LearnedProjection::normal(6, 128 * 8, 1));
+const kronecker::KroneckerEmbedding<> ascii_embedding(kronecker::KroneckerEncoder(128, 8),
+                                                      kronecker::Vocabulary({"a", " the", " quick"}),
+                                                      kronecker::LearnedProjection::normal(6, 128 * 8, 1));
 
 }  // namespace
 
@@ -28,9 +26,9 @@ TEST_CASE("a batch is filled from ids and from strings, an unseen word at one po
   CHECK(filled.row(4) == filled.row(5));
 
   kronecker::RowMajorMatrix<float> scaled(6, 6);
-  const float factor = std::sqrt(6.0f);
-  fill_embeddings(ascii_embedding, sequence, scaled.data(), factor);
-  CHECK(scaled == filled * factor);
+  const float gain = std::sqrt(6.0f);
+  fill_embeddings(ascii_embedding, sequence, scaled.data(), gain);
+  CHECK((scaled - filled * gain).cwiseAbs().maxCoeff<Eigen::PropagateNaN>() < 1e-6f);
   fill_embeddings(ascii_embedding, {}, nullptr);
 }
 
@@ -42,6 +40,6 @@ TEST_CASE("a position that cannot be embedded is named, and nothing is written")
         }) == "token id 3 at index 2 is outside the vocabulary of 3 tokens");
   CHECK(message_of<std::invalid_argument>([&] {
           fill_embeddings(ascii_embedding, outside_alphabet, out.data());
-        }) == "string at position 1: byte 195 at position 0 is outside the alphabet of char_dim 128");
+        }) == "string at index 1: byte 195 at position 0 is outside the alphabet of char_dim 128");
   CHECK(out == std::vector<float>(18, 7.0f));
 }

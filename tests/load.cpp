@@ -1,4 +1,5 @@
 #include "golden.hpp"
+#include "token_bytes.hpp"
 
 #include <kronecker/vocabularies/load.hpp>
 
@@ -10,6 +11,7 @@ using kronecker::load_vocabulary;
 using kronecker::TokenId;
 using kronecker::TokenText;
 using kronecker::Vocabulary;
+using test_support::bytes_in;
 
 namespace {
 
@@ -106,17 +108,18 @@ TEST_CASE("real files that no truth is known of are read or refused") {
 
 TEST_CASE("a vocabulary's format is told by its content") {
   for (const std::string start : {"", "\xEF\xBB\xBF", " \r\n\t"}) {
-    CHECK(load_any_content(
-              start + R"({"decoder": {"type": "ByteLevel"}, "x": {"model": {}}, "model": {"type": "BPE",)"
-                      R"( "vocab": {"\u0120a": 0}}})")
-              .bytes(0) == " a");
-    CHECK(load_any_content(start + R"({"\u0120a": 0, "model": 1})").bytes(1) == "model");
+    const std::string tokenizer =
+        start + R"({"decoder": {"type": "ByteLevel"}, "x": {"model": {}}, "model": {"type": "BPE",)"
+                R"( "vocab": {"\u0120a": 0}}})";
+    CHECK(bytes_in(load_any_content(tokenizer), 0) == " a");
+    CHECK(bytes_in(load_any_content(start + R"({"\u0120a": 0, "model": 1})"), 1) == "model");
   }
-  CHECK(load_any_content("IGE= 0\n").bytes(0) == " a");
-  CHECK(load_any_content("IGE= 0").bytes(0) == " a");
-  CHECK(load_any_content("\x0A\x06\x0A\x04\xE2\x96\x81"
-                         "a")
-            .bytes(0) == " a");
+  CHECK(bytes_in(load_any_content("IGE= 0\n"), 0) == " a");
+  CHECK(bytes_in(load_any_content("IGE= 0"), 0) == " a");
+  const std::string pieces =
+      "\x0A\x06\x0A\x04\xE2\x96\x81"
+      "a";
+  CHECK(bytes_in(load_any_content(pieces), 0) == " a");
 }
 
 TEST_CASE("a vocabulary's format has a name") {

@@ -198,7 +198,7 @@ TEST_CASE("what stands behind a token's bytes is not compared") {
                        [&](std::span<std::uint8_t> to) { std::ranges::copy(values, to.begin()); });
   };
   const KroneckerEncoder<256, 4> encoder;
-  const TokenBytes token_bytes(array({'a', 'b', 'c', 'd', 'a', 'b', 'c', 'd'}), array({2, 4}), 4, 0);
+  const TokenBytes token_bytes(array({'a', 'b', 'c', 'd', 'a', 'b', 'c', 'd'}), array({2, 4}), 256, 4, 0);
   CHECK(nearest_tokens(token_bytes, encoder, "abcd", 2).tokens ==
         std::vector<Neighbor>{{1, 1.0f}, {0, encoder.cosine("abcd", "ab")}});
 }

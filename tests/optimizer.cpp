@@ -18,20 +18,18 @@ using kronecker::TokenId;
 using test_support::golden_embedding;
 using test_support::golden_json;
 using test_support::golden_matrix;
-using test_support::GoldenEncoder;
 using test_support::max_difference;
 
 namespace {
 
 /// One batch of the golden training: the loss, and its gradient added to `gradient`.
-double accumulate_loss(const KroneckerEmbedding<GoldenEncoder>& embedding, std::span<const TokenId> ids,
+double accumulate_loss(const KroneckerEmbedding<>& embedding, std::span<const TokenId> ids,
                        const RowMajorMatrix<float>& targets, ProjectionGradient& gradient) {
   RowMajorMatrix<float> difference = embedding.forward(ids);
   for (std::size_t i = 0; i < ids.size(); ++i)
     difference.row(static_cast<Eigen::Index>(i)) -= targets.row(ids[i]);
   const RowMajorMatrix<float> grad_out = 2 * difference;
-  kronecker::accumulate_gradient(embedding, ids, {grad_out.data(), static_cast<std::size_t>(grad_out.size())},
-                                 gradient);
+  kronecker::accumulate_gradient(embedding, ids, grad_out, gradient);
   return difference.cast<double>().squaredNorm();
 }
 
@@ -45,7 +43,7 @@ TEST_CASE("24 steps of AdamW are the reference's") {
   AdamW optimizer(
       embedding,
       {.learning_rate = 1e-3f, .beta1 = 0.9f, .beta2 = 0.95f, .epsilon = 1e-8f, .weight_decay = 0.1f});
-  ProjectionGradient gradient = kronecker::gradient(embedding);
+  ProjectionGradient gradient(embedding);
   const std::size_t batch = ids.shape[1];
   for (std::size_t step = 0; step < ids.shape[0]; ++step) {
     gradient.clear();
@@ -67,7 +65,7 @@ TEST_CASE("steps keep the mean of all rows at zero, and leave copies and the lea
   auto embedding = golden_embedding({});
   const auto copy = embedding;
   const RowMajorMatrix<float> table = copy.table();
-  ProjectionGradient gradient = kronecker::gradient(embedding);
+  ProjectionGradient gradient(embedding);
   accumulate_loss(embedding, std::vector<TokenId>{1, 2, 3}, RowMajorMatrix<float>::Ones(64, 8), gradient);
   AdamW adam(embedding);
   Sgd sgd(embedding, {.learning_rate = 0.1f, .momentum = 0.9f, .weight_decay = 0.01f});
@@ -85,7 +83,7 @@ TEST_CASE("gradient descent is what it says") {
   KroneckerEmbedding embedding(
       kronecker::KroneckerEncoder(4, 2, {.length_normalize = false, .z_normalize = false}),
       kronecker::Vocabulary({"\1"}), LearnedProjection::from_torch(weight));
-  ProjectionGradient gradient = kronecker::gradient(embedding);
+  ProjectionGradient gradient(embedding);
   const std::vector<float> grad_out = {1, -2};
   kronecker::accumulate_gradient(embedding, std::vector<TokenId>{0}, grad_out, gradient);
   Sgd optimizer(embedding, {.learning_rate = 0.5f, .momentum = 0.25f});
@@ -98,7 +96,7 @@ TEST_CASE("gradient descent is what it says") {
 
 TEST_CASE("a gradient is clipped to a norm, and scaled") {
   const auto embedding = golden_embedding({});
-  ProjectionGradient gradient = kronecker::gradient(embedding);
+  ProjectionGradient gradient(embedding);
   accumulate_loss(embedding, std::vector<TokenId>{1, 2, 3}, RowMajorMatrix<float>::Ones(64, 8), gradient);
   const double norm = gradient.to_torch().cast<double>().norm();
   CHECK(std::abs(gradient.norm() - norm) < 1e-6 * norm);
@@ -118,7 +116,7 @@ TEST_CASE("norms of a projection and of its outputs are watched") {
   const double expected =
       (embedding.forward({1}).cast<double>().norm() + embedding.forward({5}).cast<double>().norm()) / 2;
   CHECK(std::abs(kronecker::mean_output_norm(embedding, ids) - expected) < 1e-9);
-  CHECK(kronecker::mean_output_norm(embedding, std::span<const TokenId>()) == 0);
+  CHECK(kronecker::mean_output_norm(embedding, {}) == 0);
 }
 
 TEST_CASE("bad settings and bad gradients are refused, and change nothing") {
@@ -130,15 +128,70 @@ TEST_CASE("bad settings and bad gradients are refused, and change nothing") {
         "beta2 1 is not in [0, 1)");
   CHECK(message_of<std::invalid_argument>([&] { Sgd(embedding, SgdOptions{.momentum = 1}); }) ==
         "momentum 1 is not in [0, 1)");
-  ProjectionGradient gradient = kronecker::gradient(embedding);
-  gradient.rows()[11] = std::numeric_limits<float>::quiet_NaN();
+  CHECK(message_of<std::invalid_argument>([&] { AdamW(embedding, AdamWOptions{.epsilon = 0}); }) ==
+        "epsilon 0 would divide by zero where a gradient always was zero");
+  ProjectionGradient gradient(embedding);
+  gradient.values()[11] = std::numeric_limits<float>::quiet_NaN();
   AdamW optimizer(embedding);
   CHECK(message_of<std::invalid_argument>([&] {
           optimizer.step(embedding, gradient);
         }).starts_with("gradient (3, 1) is "));
   ProjectionGradient other(8, 1024, true);
   CHECK(message_of<std::invalid_argument>([&] { optimizer.step(embedding, other); }) ==
-        "an optimiser of 16384 weights does not fit a gradient of 8192");
+        "an optimizer of 16384 weights does not fit a gradient of 8192");
   CHECK(optimizer.steps() == 0);
   CHECK(embedding.table() == table);
+}
+
+TEST_CASE("an optimizer that was stopped goes on with the same bits") {
+  const auto start = golden_embedding({});
+  ProjectionGradient gradient(start);
+  accumulate_loss(start, std::vector<TokenId>{1, 2, 3}, RowMajorMatrix<float>::Ones(64, 8), gradient);
+  const auto check = [&](auto whole, auto restore) {
+    auto embedding = start;
+    for (int step = 0; step < 4; ++step) whole.step(embedding, gradient);
+    auto restored_embedding = embedding;
+    decltype(whole) restored(restored_embedding, whole.options());
+    restore(restored, whole);
+    CHECK(restored.steps() == 4);
+    for (int step = 0; step < 3; ++step) {
+      whole.step(embedding, gradient);
+      restored.step(restored_embedding, gradient);
+    }
+    CHECK(restored_embedding.projection().to_torch() == embedding.projection().to_torch());
+  };
+  check(AdamW(start, {.weight_decay = 0.1f}), [](AdamW& restored, const AdamW& saved) {
+    restored.restore(saved.steps(), saved.means(), saved.squares());
+  });
+  check(Sgd(start, {.momentum = 0.9f}),
+        [](Sgd& restored, const Sgd& saved) { restored.restore(saved.steps(), saved.velocity()); });
+}
+
+TEST_CASE("a state that is none is refused, and changes nothing") {
+  const auto embedding = golden_embedding({});
+  AdamW optimizer(embedding);
+  std::vector<float> means(optimizer.means().size(), 1.0f), squares = means;
+  CHECK(message_of<std::invalid_argument>([&] { optimizer.restore(-1, means, squares); }) ==
+        "an optimizer cannot have made -1 steps");
+  CHECK(message_of<std::invalid_argument>([&] {
+          optimizer.restore(1, means, std::span(squares).first(5));
+        }) == "a state of 5 numbers does not fit the optimizer of 16384 weights");
+  squares[3] = -1;
+  CHECK(message_of<std::invalid_argument>([&] { optimizer.restore(1, means, squares); }) ==
+        "the state has the number -1 for weight 3");
+  CHECK(optimizer.steps() == 0);
+  CHECK(optimizer.means()[0] == 0);
+}
+
+TEST_CASE("moments that have decayed below the normal numbers are zero") {
+  auto embedding = golden_embedding({.z_normalize = false});
+  AdamW optimizer(embedding, {.beta1 = 0.5f, .beta2 = 0.5f});
+  ProjectionGradient gradient(embedding);
+  for (float& value : gradient.values()) value = 1e-18f;
+  optimizer.step(embedding, gradient);
+  gradient.clear();
+  for (int step = 0; step < 80; ++step) optimizer.step(embedding, gradient);
+  CHECK(optimizer.means()[5] == 0);
+  CHECK(optimizer.squares()[5] == 0);
+  CHECK(embedding.table().allFinite());
 }

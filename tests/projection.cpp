@@ -18,8 +18,8 @@ struct Statistics {
 
 Statistics statistics_of(const LearnedProjection& projection) {
   const Eigen::VectorXd weights =
-      Eigen::Map<const Eigen::VectorXf>(projection.rows().data(),
-                                        static_cast<Eigen::Index>(projection.rows().size()))
+      Eigen::Map<const Eigen::VectorXf>(projection.weights().data(),
+                                        static_cast<Eigen::Index>(projection.weights().size()))
           .cast<double>();
   const double mean = weights.mean();
   return {mean, std::sqrt((weights.array() - mean).square().mean()), weights.minCoeff(), weights.maxCoeff()};
@@ -37,9 +37,9 @@ TEST_CASE("initial weights have the statistics of the reference's") {
                                       : LearnedProjection::xavier(d_model, code_dim, 99);
     const auto [mean, deviation, least, most] = statistics_of(projection);
     const double expected = golden["expected_std"];
-    const double count = static_cast<double>(projection.rows().size());
+    const double count = static_cast<double>(projection.weights().size());
     INFO(golden["init"] << ", d_model " << d_model << ", D " << code_dim);
-    CHECK(projection.rows().size() == golden["trainable_params"].get<std::size_t>());
+    CHECK(projection.weights().size() == golden["trainable_params"].get<std::size_t>());
     // Five standard errors: of a mean, and of a deviation (the fourth moment is 3 or 1.8).
     CHECK(std::abs(mean) < 5 * expected / std::sqrt(count));
     CHECK(std::abs(deviation / expected - 1) < 5 * std::sqrt((is_normal ? 0.5 : 0.2) / count));
@@ -73,7 +73,7 @@ TEST_CASE("weights go to PyTorch's layout and back bit for bit") {
     CHECK(projection.d_model() == d_model);
     CHECK(projection.code_dim() == code_dim);
     CHECK(same_bits(projection.to_torch(), weight));
-    CHECK(projection.rows()[static_cast<std::size_t>(d_model) - 1] == weight(d_model - 1, 0));
+    CHECK(projection.weights()[static_cast<std::size_t>(d_model) - 1] == weight(d_model - 1, 0));
   }
 }
 
@@ -97,10 +97,11 @@ TEST_CASE("a projection without rows or columns is refused") {
 }
 
 TEST_CASE("a projection is made of rows that fit its sizes, and shares them") {
-  const auto rows = LearnedProjection::normal(4, 6, 1).rows();
-  CHECK(LearnedProjection::from_rows(4, 6, rows).rows().data() == rows.data());
-  CHECK(message_of<std::invalid_argument>([&] { LearnedProjection::from_rows(5, 6, rows); }) ==
+  const auto rows = LearnedProjection::normal(4, 6, 1).weights();
+  const LearnedProjection made = LearnedProjection::from_weights(4, 6, rows);
+  CHECK(made.weights().data() == rows.data());
+  CHECK(message_of<std::invalid_argument>([&] { LearnedProjection::from_weights(5, 6, rows); }) ==
         "24 weights are no projection of 5 x 6");
-  CHECK(message_of<std::invalid_argument>([&] { LearnedProjection::from_rows(0, 6, rows); }) ==
+  CHECK(message_of<std::invalid_argument>([&] { LearnedProjection::from_weights(0, 6, rows); }) ==
         "24 weights are no projection of 0 x 6");
 }

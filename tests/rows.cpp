@@ -7,13 +7,13 @@
 using kronecker::LearnedProjection;
 using kronecker::RowMajorMatrix;
 
-TEST_CASE("centring subtracts the mean of all cells from every cell") {
+TEST_CASE("centering subtracts the mean of all cells from every cell") {
   const RowMajorMatrix<float> weight = RowMajorMatrix<float>::Random(7, 512);
-  const auto centred = kronecker::detail::centred(LearnedProjection::from_torch(weight)).to_torch();
+  const auto centered = kronecker::detail::centered(LearnedProjection::from_torch(weight)).to_torch();
   const Eigen::MatrixXd expected = weight.cast<double>().colwise() - weight.cast<double>().rowwise().mean();
-  CHECK((centred.cast<double>() - expected).cwiseAbs().maxCoeff<Eigen::PropagateNaN>() <
+  CHECK((centered.cast<double>() - expected).cwiseAbs().maxCoeff<Eigen::PropagateNaN>() <
         6.1e-8);  // half a unit of a float below 2
-  CHECK(centred.cast<double>().rowwise().mean().cwiseAbs().maxCoeff<Eigen::PropagateNaN>() < 6.1e-8);
+  CHECK(centered.cast<double>().rowwise().mean().cwiseAbs().maxCoeff<Eigen::PropagateNaN>() < 6.1e-8);
 }
 
 TEST_CASE("a weight that is not a number is named by its place") {

@@ -1,4 +1,5 @@
 #include "catch.hpp"
+#include "token_bytes.hpp"
 
 #include <kronecker/vocabularies/sentencepiece.hpp>
 
@@ -10,6 +11,7 @@ using kronecker::FileError;
 using kronecker::load_sentencepiece;
 using kronecker::TokenText;
 using kronecker::Vocabulary;
+using test_support::bytes_in;
 
 namespace {
 
@@ -55,14 +57,14 @@ TEST_CASE("a SentencePiece model gives the bytes of each id") {
   CHECK(vocabulary.bytes(5) == "<0x0A>");
   CHECK(vocabulary.bytes(6) == "x");
   for (kronecker::TokenId id = 0; id < vocabulary.size(); ++id) CHECK(vocabulary.is_special(id) == (id < 2));
-  CHECK(load_sentencepiece_content(content, TokenText::reference).bytes(3) == "the");
-  CHECK(load_sentencepiece_content(content, TokenText::reference).bytes(4) == " ");
+  CHECK(bytes_in(load_sentencepiece_content(content, TokenText::reference), 3) == "the");
+  CHECK(bytes_in(load_sentencepiece_content(content, TokenText::reference), 4) == " ");
 }
 
 TEST_CASE("unknown fields of every wire type are passed over") {
   const std::string unknown = std::string("\x90\x01\x96\x01", 4) + std::string("\x91\x01") + "12345678" +
                               std::string("\x95\x01") + "1234" + field(15, "text");
-  CHECK(load_sentencepiece_content(unknown + field(1, unknown + field(1, "a"))).bytes(0) == "a");
+  CHECK(bytes_in(load_sentencepiece_content(unknown + field(1, unknown + field(1, "a"))), 0) == "a");
 }
 
 TEST_CASE("a file that is not a SentencePiece model is refused with the place") {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <numeric>
 
 using kronecker::SharedArray;
@@ -36,6 +37,26 @@ TEST_CASE("a large array starts where a huge page can") {
 }
 
 TEST_CASE("an empty array has no values") {
-  CHECK(SharedArray<float>().span().empty());
+  const SharedArray<float> none;
+  CHECK(none.span().empty());
   CHECK(SharedArray<float>::make(0, [](std::span<float>) {}).size() == 0);
+}
+
+TEST_CASE("values are changed where they lie, unless others share them") {
+  auto array = SharedArray<float>::make(3, [](std::span<float> values) { std::ranges::fill(values, 1.0f); });
+  const float* const values = array.data();
+  array.mutable_values()[0] = 2;
+  CHECK(array.data() == values);
+  const SharedArray<float> copy = array;
+  array.mutable_values()[0] = 3;
+  CHECK(copy[0] == 2);
+  CHECK(array[0] == 3);
+  CHECK(array.data() != values);
+
+  const auto elsewhere = std::make_shared<const float>(5.0f);
+  SharedArray<float> of_a_file(elsewhere, 1);
+  of_a_file.mutable_values()[0] = 6;
+  CHECK(*elsewhere == 5);
+  SharedArray<float> none;
+  CHECK(none.mutable_values().empty());
 }

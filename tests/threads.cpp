@@ -5,6 +5,7 @@
 #include <kronecker/kronecker.hpp>
 #include <kronecker/training/gradient.hpp>
 
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -13,13 +14,13 @@ namespace {
 using Encoder = kronecker::KroneckerEncoder<256, 16>;
 
 template <class Scalar>
-bool threads_agree(const kronecker::KroneckerEmbedding<Encoder>& of_floats) {
+bool threads_agree(const kronecker::KroneckerEmbedding<>& of_floats) {
   const auto embedding = of_floats.cast<Scalar>();
   const kronecker::KroneckerHead head(embedding);
-  auto gradient = kronecker::gradient(embedding);
+  kronecker::ProjectionGradient gradient(embedding);
   constexpr int thread_count = 8;
   std::vector<kronecker::RowMajorMatrix<float>> tables(thread_count);
-  std::vector<std::vector<kronecker::TokenLogit>> tops(thread_count);
+  std::vector<std::vector<kronecker::KroneckerHead::TokenLogit>> tops(thread_count);
   std::vector<kronecker::TokenId> ids;
   for (kronecker::TokenId id = 0; id < embedding.vocab_size(); ++id) ids.push_back(id);
   const kronecker::RowMajorMatrix<float> grad_out = of_floats.table();
@@ -31,17 +32,31 @@ bool threads_agree(const kronecker::KroneckerEmbedding<Encoder>& of_floats) {
       const auto mine = static_cast<std::size_t>(i);
       const auto copy = embedding;  // shares, and counts references
       tables[mine] = copy.forward(ids);
-      tops[mine] = head.top(grad_values.first(static_cast<std::size_t>(embedding.d_model())), 5);
-      const int columns = embedding.d_model() / thread_count;
-      kronecker::accumulate_gradient(embedding, ids, grad_values, gradient, {i * columns, (i + 1) * columns});
+      tops[mine] = head.top(embedding, grad_values.first(static_cast<std::size_t>(embedding.d_model())), 5);
+      const auto columns = static_cast<std::size_t>(embedding.d_model() / thread_count);
+      kronecker::accumulate_gradient(embedding, ids, grad_values, gradient,
+                                     {mine * columns, (mine + 1) * columns});
     });
   for (std::thread& thread : threads) thread.join();
 
-  auto alone = kronecker::gradient(embedding);
+  kronecker::ProjectionGradient alone(embedding);
   kronecker::accumulate_gradient(embedding, ids, grad_values, alone);
   for (std::size_t i = 1; i < thread_count; ++i)
     if (tables[i] != tables[0] || tops[i] != tops[0]) return false;
   return gradient.to_torch() == alone.to_torch();
+}
+
+/// Rows that another thread read through a copy are changed where they lie once the copy is gone: the count
+/// of copies must say that they are done, too.
+bool changes_rows_after_a_reader(kronecker::KroneckerEmbedding<> embedding) {
+  const float* const rows = embedding.rows().values().data();
+  float read = 0;
+  std::thread reader([&read](kronecker::KroneckerEmbedding<> copy) { read = copy.forward({1})(0, 0); },
+                     embedding);
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));  // orders nothing, but lets the reader end
+  embedding.update_rows([](std::span<float> values) { values[0] += 1; });
+  reader.join();
+  return embedding.rows().values().data() == rows && read != 0;
 }
 
 }  // namespace
@@ -53,7 +68,10 @@ int main() {
       Encoder(), kronecker::Vocabulary(tokens),
       kronecker::LearnedProjection::normal(64, Encoder().code_dim(), 1));
   return threads_agree<float>(embedding) && threads_agree<Eigen::bfloat16>(embedding) &&
-                 threads_agree<Eigen::half>(embedding) && threads_agree<std::int8_t>(embedding)
+                 threads_agree<Eigen::half>(embedding) && threads_agree<std::int8_t>(embedding) &&
+                 changes_rows_after_a_reader(kronecker::KroneckerEmbedding(
+                     Encoder(), kronecker::Vocabulary(tokens),
+                     kronecker::LearnedProjection::normal(64, Encoder().code_dim(), 1)))
              ? 0
              : 1;
 }

@@ -1,4 +1,5 @@
 #include "catch.hpp"
+#include "token_bytes.hpp"
 
 #include <kronecker/vocabularies/tiktoken.hpp>
 
@@ -11,6 +12,7 @@ using kronecker::FileError;
 using kronecker::load_tiktoken;
 using kronecker::TokenText;
 using kronecker::Vocabulary;
+using test_support::bytes_in;
 
 namespace {
 
@@ -39,7 +41,8 @@ TEST_CASE("a ranks file gives the bytes of each id") {
     CHECK(vocabulary.bytes(1) == "\xFF\xE0");
     CHECK(vocabulary.bytes(2).empty());
     CHECK(vocabulary.bytes(3) == " the");
-    CHECK(load_tiktoken_content(content, {}, TokenText::reference).bytes(1) == "\xEF\xBF\xBD\xEF\xBF\xBD");
+    CHECK(bytes_in(load_tiktoken_content(content, {}, TokenText::reference), 1) ==
+          "\xEF\xBF\xBD\xEF\xBF\xBD");
   }
 }
 
@@ -63,7 +66,7 @@ TEST_CASE("special tokens are those that the caller gives") {
 
 TEST_CASE("an equals sign alone is a token without bytes") {
   CHECK(load_tiktoken_content("IQ== 0\n= 1\n").size() == 2);
-  CHECK(load_tiktoken_content("IQ== 0\n= 1\n").bytes(1).empty());
+  CHECK(bytes_in(load_tiktoken_content("IQ== 0\n= 1\n"), 1).empty());
 }
 
 TEST_CASE("a line that is not base64 and a rank is refused with its number") {

@@ -7,26 +7,23 @@
 #include <kronecker/version.hpp>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
-#include <memory>
 #include <mutex>
 #include <new>
 #include <optional>
-#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <utility>
+#include <variant>
 #include <vector>
 
-/// An embedding with rows of any type.
+/// An embedding with rows of any type, and its head once logits were asked for.
 struct kronecker_embedding {
-  virtual ~kronecker_embedding() = default;
-  virtual kronecker::TokenId vocab_size() const noexcept = 0;
-  virtual int d_model() const noexcept = 0;
-  virtual void embed(std::span<const kronecker::TokenId> ids, std::span<float> out) const = 0;
-  virtual void embed(std::span<const std::string_view> strings, std::span<float> out) const = 0;
-  virtual void logits(std::span<const float> hidden, std::span<float> out) const = 0;
+  kronecker::AnyEmbedding embedding;
+  mutable std::once_flag head_is_made = {};
+  mutable std::optional<kronecker::KroneckerHead> head = {};
 };
 
 namespace {
@@ -64,37 +61,6 @@ kronecker_status guarded(Work&& work) noexcept {
   }
 }
 
-template <class Embedding>
-class AnyEmbedding final : public kronecker_embedding {
- public:
-  explicit AnyEmbedding(Embedding embedding) : embedding_(std::move(embedding)) {}
-
-  TokenId vocab_size() const noexcept override { return embedding_.vocab_size(); }
-  int d_model() const noexcept override { return embedding_.d_model(); }
-  void embed(std::span<const TokenId> ids, std::span<float> out) const override {
-    embedding_.forward(ids, out);
-  }
-  void embed(std::span<const std::string_view> strings, std::span<float> out) const override {
-    for (std::size_t i = 0; i < strings.size(); ++i)
-      kronecker::detail::check_alphabet(embedding_.encoder().truncate(strings[i]),
-                                        embedding_.encoder().char_dim(), "string ", i);
-    float* to = out.data();
-    for (const std::string_view string : strings) {
-      const Eigen::VectorXf vector = embedding_.embed(string);
-      to = std::copy(vector.begin(), vector.end(), to);
-    }
-  }
-  void logits(std::span<const float> hidden, std::span<float> out) const override {
-    std::call_once(head_is_made_, [&] { head_.emplace(embedding_); });
-    head_->logits(hidden, out);
-  }
-
- private:
-  Embedding embedding_;
-  mutable std::once_flag head_is_made_;
-  mutable std::optional<decltype(kronecker::KroneckerHead(std::declval<Embedding>()))> head_;
-};
-
 void check_pointer(const char* name, const void* pointer, std::size_t count = 1) {
   if (pointer == nullptr && count > 0) kronecker::detail::fail<std::invalid_argument>(name, " is null");
 }
@@ -107,8 +73,30 @@ void check_output(const float* out, std::size_t size, std::size_t count, std::si
                                                    " rows of ", width);
 }
 
-std::size_t width_of(const kronecker_embedding& embedding) {
-  return static_cast<std::size_t>(embedding.d_model());
+TokenId vocab_size_of(const kronecker_embedding& opened) {
+  return std::visit([](const auto& embedding) { return embedding.vocab_size(); }, opened.embedding);
+}
+
+int d_model_of(const kronecker_embedding& opened) {
+  return std::visit([](const auto& embedding) { return embedding.d_model(); }, opened.embedding);
+}
+
+std::size_t width_of(const kronecker_embedding& opened) {
+  return static_cast<std::size_t>(d_model_of(opened));
+}
+
+void embed(const kronecker_embedding& opened, kronecker::TokenSequence tokens,
+           kronecker::Outputs<float> out) {
+  std::visit([&](const auto& embedding) { embedding.forward(tokens, out); }, opened.embedding);
+}
+
+void logits(const kronecker_embedding& opened, kronecker::Inputs hidden, kronecker::Outputs<float> out) {
+  std::visit(
+      [&](const auto& embedding) {
+        std::call_once(opened.head_is_made, [&] { opened.head.emplace(embedding); });
+        opened.head->logits(embedding, hidden, out);
+      },
+      opened.embedding);
 }
 
 }  // namespace
@@ -118,20 +106,18 @@ kronecker_status kronecker_open(const char* path, kronecker_embedding** embeddin
     check_pointer("path", path);
     check_pointer("embedding", embedding);
     const std::u8string utf8(path, path + std::strlen(path));
-    *embedding = kronecker::load_any(utf8, [](auto opened) -> kronecker_embedding* {
-      return new AnyEmbedding<decltype(opened)>(std::move(opened));
-    });
+    *embedding = new kronecker_embedding{kronecker::load_any(utf8)};
   });
 }
 
 void kronecker_close(kronecker_embedding* embedding) { delete embedding; }
 
 int32_t kronecker_vocab_size(const kronecker_embedding* embedding) {
-  return embedding == nullptr ? 0 : embedding->vocab_size();
+  return embedding == nullptr ? 0 : vocab_size_of(*embedding);
 }
 
 int32_t kronecker_d_model(const kronecker_embedding* embedding) {
-  return embedding == nullptr ? 0 : embedding->d_model();
+  return embedding == nullptr ? 0 : d_model_of(*embedding);
 }
 
 kronecker_status kronecker_embed_ids(const kronecker_embedding* embedding, const int32_t* ids, size_t count,
@@ -140,7 +126,7 @@ kronecker_status kronecker_embed_ids(const kronecker_embedding* embedding, const
     check_pointer("embedding", embedding);
     check_pointer("ids", ids, count);
     check_output(out, out_size, count, width_of(*embedding));
-    embedding->embed(std::span(ids, count), std::span(out, out_size));
+    embed(*embedding, {ids, count}, {out, out_size});
   });
 }
 
@@ -151,13 +137,13 @@ kronecker_status kronecker_embed_strings(const kronecker_embedding* embedding, c
     check_pointer("strings", strings, count);
     check_pointer("lengths", lengths, count);
     check_output(out, out_size, count, width_of(*embedding));
-    std::vector<std::string_view> views;
+    std::vector<kronecker::TokenOrBytes> tokens;
     for (std::size_t i = 0; i < count; ++i) {
       if (strings[i] == nullptr && lengths[i] > 0)
         kronecker::detail::fail<std::invalid_argument>("string ", i, " is null");
-      views.emplace_back(strings[i], lengths[i]);
+      tokens.emplace_back(std::string_view(strings[i], lengths[i]));
     }
-    embedding->embed(views, std::span(out, out_size));
+    embed(*embedding, tokens, {out, out_size});
   });
 }
 
@@ -166,8 +152,8 @@ kronecker_status kronecker_logits(const kronecker_embedding* embedding, const fl
   return guarded([&] {
     check_pointer("embedding", embedding);
     check_pointer("hidden", hidden, count);
-    check_output(out, out_size, count, static_cast<std::size_t>(embedding->vocab_size()));
-    embedding->logits(std::span(hidden, count * width_of(*embedding)), std::span(out, out_size));
+    check_output(out, out_size, count, static_cast<std::size_t>(vocab_size_of(*embedding)));
+    logits(*embedding, {hidden, count * width_of(*embedding)}, {out, out_size});
   });
 }
 

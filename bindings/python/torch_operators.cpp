@@ -16,10 +16,10 @@
 namespace {
 
 using kronecker::CodeOptions;
+using kronecker::DynamicEncoder;
 using kronecker::SharedArray;
 using kronecker::TokenBytes;
 using kronecker::torch_module::EmbeddingFunction;
-using kronecker::torch_module::Encoder;
 using torch::Tensor;
 
 /// Shares the bytes of a tensor.
@@ -37,17 +37,10 @@ struct Tokens : torch::CustomClassHolder {
          bool z_normalize)
       : state(bytes, lengths, std::vector<std::int64_t>{char_dim, length_normalize, z_normalize}),
         function(encoder_of(bytes, char_dim, {length_normalize, z_normalize}),
-                 TokenBytes(shared_bytes(bytes), shared_bytes(checked(lengths)),
-                            static_cast<int>(bytes.size(1)), 0)) {
-    for (std::size_t id = 0; char_dim < 256 && id < function.token_bytes().lengths().size(); ++id) {
-      const auto width = static_cast<std::size_t>(bytes.size(1));
-      const auto* token = reinterpret_cast<const char*>(function.token_bytes().bytes().data()) + id * width;
-      kronecker::detail::check_alphabet({token, function.token_bytes().lengths()[id]},
-                                        static_cast<int>(char_dim), "token id ", id);
-    }
-  }
+                 TokenBytes(shared_bytes(bytes), shared_bytes(checked(lengths)), static_cast<int>(char_dim),
+                            static_cast<int>(bytes.size(1)), 0)) {}
 
-  static Encoder encoder_of(const Tensor& bytes, std::int64_t char_dim, CodeOptions options) {
+  static DynamicEncoder encoder_of(const Tensor& bytes, std::int64_t char_dim, CodeOptions options) {
     if (bytes.dim() != 2)
       kronecker::detail::fail<std::invalid_argument>("the bytes of tokens have ", bytes.dim(),
                                                      " dimensions instead of 2: (vocab_size, pos_dim)");

@@ -1,7 +1,7 @@
 #pragma once
 
 /// A picture of codes: for each word a grid of 256 byte values by pos_dim positions, with the lit cells drawn
-/// and those it shares with the first word in another colour.
+/// and those it shares with the first word in another color.
 
 #include "shown.hpp"
 

@@ -1,5 +1,5 @@
 /// From text to embeddings, with everything that one may want to see on the way: tokens, bytes, lit cells,
-/// parameters, time, neighbours and a picture. `embed_text --help` explains the options.
+/// parameters, time, neighbors and a picture. `embed_text --help` explains the options.
 
 #include "code_picture.hpp"
 #include "files.hpp"
@@ -29,8 +29,8 @@ using examples::short_number;
 using examples::shown;
 using kronecker::RowMajorMatrix;
 using kronecker::TokenId;
-using Encoder = kronecker::KroneckerEncoder<256, Eigen::Dynamic>;
-using Embedding = kronecker::KroneckerEmbedding<Encoder>;
+using Encoder = kronecker::DynamicEncoder;
+using Embedding = kronecker::KroneckerEmbedding<float>;
 
 struct Options {
   std::string text = EXAMPLE_DATA_DIR "/text.txt";
@@ -172,8 +172,8 @@ float cosine_of(const Eigen::VectorXf& a, const Eigen::VectorXf& b) {
   return norms > 0 ? a.dot(b) / norms : 0;
 }
 
-void print_neighbours(const Embedding& embedding, const kronecker::Vocabulary& vocabulary,
-                      const std::vector<std::string>& words) {
+void print_neighbors(const Embedding& embedding, const kronecker::Vocabulary& vocabulary,
+                     const std::vector<std::string>& words) {
   const kronecker::KroneckerEncoder<> encoder;
   const kronecker::TokenBytes token_bytes(vocabulary, encoder);
   fmt::print(
@@ -221,7 +221,7 @@ int run(const Options& options) {
   write_embeddings(options.output / "embeddings.npy", embedding, ids);
   print_costs(embedding);
   print_times(embedding, ids);
-  print_neighbours(embedding, vocabulary, options.words);
+  print_neighbors(embedding, vocabulary, options.words);
   print_published_pairs();
   embed_text::draw_codes(options.output / "codes.svg", encoder, options.drawn);
   fmt::print("\nPicture of the codes of");
@@ -257,7 +257,7 @@ int main(int argc, char** argv) {
   app.add_option("--tokens", options.shown_tokens, "Number of tokens to print")
       ->check(examples::whole_number())
       ->capture_default_str();
-  app.add_option("--word", options.words, "Word to look up neighbours of; may be repeated")
+  app.add_option("--word", options.words, "Word to look up neighbors of; may be repeated")
       ->type_name("WORD")
       ->allow_extra_args(false)
       ->capture_default_str();

@@ -7,8 +7,6 @@
 #include <kronecker/files/replace_file.hpp>
 #include <kronecker/vocabularies/load.hpp>
 
-#include <fmt/ostream.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -170,8 +168,7 @@ class Audit {
     const double most = std::log10(std::max<double>(10, static_cast<double>(max_count(choices))));
     kronecker::replace_file(svg_, [&](std::ostream& svg) {
       constexpr int left = 80, width = 520, row = 34;
-      fmt::print(
-          svg,
+      svg << fmt::format(
           R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 700 {}" font-family="sans-serif" font-size="12">
 <style>
   text {{ fill: #24292f }} .cut {{ fill: #0969da }} .same {{ fill: #d1242f }}
@@ -182,20 +179,20 @@ class Audit {
           40 + row * static_cast<int>(choices.size()));
       for (std::size_t i = 0; i < choices.size(); ++i) {
         const int y = 32 + static_cast<int>(i) * row;
-        fmt::print(svg, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\n", left - 10, y + 17,
-                   choices[i].pos_dim);
+        svg << fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\n", left - 10, y + 17,
+                           choices[i].pos_dim);
         const auto bar = [&](const char* kind, int top, kronecker::TokenId count) {
           const double length =
               count > 0 ? width * std::max(0.005, std::log10(static_cast<double>(count)) / most) : 0;
-          fmt::print(svg,
-                     "<rect class=\"{}\" x=\"{}\" y=\"{}\" width=\"{:.1f}\" height=\"11\"/><text "
-                     "x=\"{:.1f}\" y=\"{}\">{}</text>\n",
-                     kind, left, top, length, left + length + 6, top + 10, count);
+          svg << fmt::format(
+              "<rect class=\"{}\" x=\"{}\" y=\"{}\" width=\"{:.1f}\" height=\"11\"/><text "
+              "x=\"{:.1f}\" y=\"{}\">{}</text>\n",
+              kind, left, top, length, left + length + 6, top + 10, count);
         };
         bar("cut", y, choices[i].truncated_tokens);
         bar("same", y + 13, choices[i].colliding_tokens);
       }
-      fmt::print(svg, "</svg>\n");
+      svg << "</svg>\n";
     });
   }
   static kronecker::TokenId max_count(const std::vector<kronecker::PosDimChoice>& choices) {

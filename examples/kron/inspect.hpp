@@ -9,7 +9,6 @@
 #include <cmath>
 #include <filesystem>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,13 +37,13 @@ class Inspect {
     const kronecker::SafetensorsFile file(path_);
     if (!file.metadata().contains("format_version") || !file.find("projection.rows"))
       return inspect_checkpoint({path_});
-    return kronecker::load_any(path_, [&](const auto& embedding) { return inspect_model(embedding); });
+    return inspect_model(SavedEmbedding(path_));
   }
 
  private:
   /// A header's length and then a JSON object: nothing else that is supported starts so.
   bool is_safetensors() const {
-    if (path_.extension() == ".safetensors") return true;
+    if (path_.ends_with(".safetensors")) return true;
     const kronecker::MappedFile file(path_);
     const std::string_view text = file.text().substr(0, 9);
     return text.size() == 9 && text[8] == '{' && text[7] == '\0';
@@ -53,7 +52,7 @@ class Inspect {
   /// JSON with an object 'weight_map'; a vocabulary may have a token of that name, but no object.
   bool is_index() const {
     constexpr std::string_view key = "\"weight_map\"";
-    if (path_.extension() != ".json") return false;
+    if (!path_.ends_with(".json")) return false;
     const kronecker::MappedFile file(path_);
     const std::size_t at = file.text().find(key);
     if (at == std::string_view::npos) return false;
@@ -65,7 +64,7 @@ class Inspect {
     const std::string_view format = name_of(kronecker::vocabulary_format(path_));
     if (check_)
       throw std::invalid_argument(
-          fmt::format("{}: a vocabulary ({}) has no weights for --check to read", path_.string(), format));
+          fmt::format("{}: a vocabulary ({}) has no weights for --check to read", path_, format));
     const kronecker::Vocabulary vocabulary = kronecker::load_vocabulary(path_);
     kronecker::TokenId special = 0, empty = 0, longest = 0;
     double bytes = 0;
@@ -78,7 +77,7 @@ class Inspect {
     }
     const auto longest_bytes = vocabulary.bytes(longest);
     if (as_json_) {
-      print_json({{"file", path_.string()},
+      print_json({{"file", path_},
                   {"kind", "vocabulary"},
                   {"format", format},
                   {"tokens", vocabulary.size()},
@@ -88,53 +87,53 @@ class Inspect {
                   {"longest", {{"id", longest}, {"bytes", longest_bytes.size()}}}});
       return 0;
     }
-    fmt::print("{}: a vocabulary of {} tokens, {} of them special and {} empty ({})\n", path_.string(),
+    fmt::print("{}: a vocabulary of {} tokens, {} of them special and {} empty ({})\n", path_,
                vocabulary.size(), special, empty, format);
     fmt::print("  {:.2f} bytes a token; the longest is {} with {} bytes\n", bytes / vocabulary.size(),
                longest, longest_bytes.size());
     return 0;
   }
 
-  template <class Embedding>
-  int inspect_model(const Embedding& embedding) const {
-    const auto& encoder = embedding.encoder();
-    const std::size_t parameters = embedding.rows().values().size();
-    const std::size_t not_finite =
-        check_ ? count_not_finite(embedding.rows().to_projection().rows().span()) : 0;
+  int inspect_model(const SavedEmbedding& embedding) const {
+    const Encoder encoder = embedding.encoder();
+    const kronecker::TokenBytes tokens = embedding.tokens();
+    const auto parameters =
+        static_cast<std::size_t>(encoder.code_dim()) * static_cast<std::size_t>(embedding.d_model());
+    const std::size_t not_finite = check_ ? count_not_finite(embedding.weights()) : 0;
     if (as_json_) {
-      ordered_json report{{"file", path_.string()},
+      ordered_json report{{"file", path_},
                           {"kind", "embedding"},
-                          {"tokens", embedding.vocab_size()},
+                          {"tokens", tokens.size()},
                           {"d_model", embedding.d_model()},
                           {"char_dim", encoder.char_dim()},
                           {"pos_dim", encoder.pos_dim()},
                           {"length_normalize", encoder.options().length_normalize},
                           {"z_normalize", encoder.options().z_normalize},
                           {"epsilon", encoder.options().epsilon},
-                          {"truncated_tokens", embedding.truncated_tokens()},
+                          {"truncated_tokens", tokens.truncated()},
                           {"parameters", parameters},
-                          {"rows", row_type(embedding)},
-                          {"token_bytes_memory", embedding.token_bytes_memory()}};
+                          {"rows", embedding.row_type()},
+                          {"token_bytes_memory", tokens.memory()}};
       if (check_) report["weights_not_finite"] = not_finite;
       print_json(report);
     } else {
-      fmt::print("{}: an embedding of {} tokens into {} dimensions\n", path_.string(), embedding.vocab_size(),
+      fmt::print("{}: an embedding of {} tokens into {} dimensions\n", path_, tokens.size(),
                  embedding.d_model());
       fmt::print("  char_dim {}, pos_dim {}, {} tokens are longer\n", encoder.char_dim(), encoder.pos_dim(),
-                 embedding.truncated_tokens());
-      fmt::print("  length-normalised: {}, z-normalised: {}, epsilon {}\n",
+                 tokens.truncated());
+      fmt::print("  length-normalized: {}, z-normalized: {}, epsilon {}\n",
                  encoder.options().length_normalize ? "yes" : "no",
                  encoder.options().z_normalize ? "yes" : "no", encoder.options().epsilon);
       fmt::print("  {} parameters in rows of {}, {}B of token bytes\n",
-                 examples::short_number(static_cast<double>(parameters)), row_type(embedding),
-                 examples::short_number(static_cast<double>(embedding.token_bytes_memory())));
+                 examples::short_number(static_cast<double>(parameters)), embedding.row_type(),
+                 examples::short_number(static_cast<double>(tokens.memory())));
       if (check_) fmt::print("  weights that are not finite: {}\n", not_finite);
     }
     return not_finite == 0 ? 0 : 1;
   }
 
   int inspect_checkpoint(const std::vector<std::filesystem::path>& files) const {
-    const bool is_split = path_.extension() == ".json";
+    const bool is_split = path_.ends_with(".json");
     ordered_json tensors = ordered_json::array(), metadata;
     std::size_t not_finite = 0;
     for (const auto& path : files) {
@@ -150,7 +149,7 @@ class Inspect {
       }
     }
     if (as_json_) {
-      ordered_json report{{"file", path_.string()}, {"kind", "checkpoint"}};
+      ordered_json report{{"file", path_}, {"kind", "checkpoint"}};
       if (!is_split) report["metadata"] = metadata;
       if (check_) report["weights_not_finite"] = not_finite;
       report["tensors"] = tensors;
@@ -163,7 +162,7 @@ class Inspect {
   }
 
   void report_checkpoint(const ordered_json& tensors, const std::string& files) const {
-    fmt::print("{}: a checkpoint of {} tensors{}\n", path_.string(), tensors.size(), files);
+    fmt::print("{}: a checkpoint of {} tensors{}\n", path_, tensors.size(), files);
     for (const auto& tensor : tensors) {
       fmt::print("  {:<4} {} (", tensor["type"].get<std::string>(), tensor["name"].get<std::string>());
       for (std::size_t i = 0; i < tensor["shape"].size(); ++i)
@@ -180,19 +179,20 @@ class Inspect {
   /// Number of values of a tensor that are not finite; nothing if it is of a type that is not looked at.
   static std::optional<std::size_t> count_not_finite(const kronecker::SafetensorsFile& file,
                                                      const kronecker::TensorInfo& tensor) {
-    if (tensor.type == "F32") return count_not_finite(file.values<float>(tensor).span());
-    if (tensor.type == "F16") return count_not_finite(file.values<Eigen::half>(tensor).span());
-    if (tensor.type == "BF16") return count_not_finite(file.values<Eigen::bfloat16>(tensor).span());
+    if (tensor.type == "F32") return count_not_finite(file.values<float>(tensor));
+    if (tensor.type == "F16") return count_not_finite(file.values<Eigen::half>(tensor));
+    if (tensor.type == "BF16") return count_not_finite(file.values<Eigen::bfloat16>(tensor));
     return std::nullopt;
   }
   template <class T>
-  static std::size_t count_not_finite(std::span<const T> values) {
-    return static_cast<std::size_t>(std::count_if(
-        values.begin(), values.end(), [](T value) { return !std::isfinite(static_cast<float>(value)); }));
+  static std::size_t count_not_finite(const kronecker::SharedArray<T>& values) {
+    return static_cast<std::size_t>(std::count_if(values.span().begin(), values.span().end(), [](T value) {
+      return !std::isfinite(static_cast<float>(value));
+    }));
   }
 
   CLI::App* command_;
-  std::filesystem::path path_;
+  std::string path_;
   bool check_ = false;
   bool as_json_ = false;
 };

@@ -24,7 +24,7 @@
 
 namespace kron {
 
-using Encoder = kronecker::KroneckerEncoder<256, Eigen::Dynamic>;
+using Encoder = kronecker::DynamicEncoder;
 using examples::check_output;
 using examples::on_values_of;
 using nlohmann::ordered_json;

@@ -6,26 +6,57 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cstdint>
+#include <filesystem>
 #include <string>
 #include <string_view>
-#include <utility>
+#include <variant>
 
 namespace kron {
 
-/// What the file format calls the type of an embedding's rows.
-template <class Encoder, class Scalar>
-constexpr std::string_view row_type(const kronecker::KroneckerEmbedding<Encoder, Scalar>&) {
-  switch (kronecker::ProjectionRows<Scalar>::type) {
-    case kronecker::kernels::RowType::bfloat16:
-      return "BF16";
-    case kronecker::kernels::RowType::float16:
-      return "F16";
-    case kronecker::kernels::RowType::int8:
-      return "I8";
-    default:
-      return "F32";
+/// A saved embedding with rows of any type. What does not depend on that type is told without it, and few
+/// functions are compiled for each.
+class SavedEmbedding {
+ public:
+  explicit SavedEmbedding(const std::filesystem::path& path) : embedding_(kronecker::load_any(path)) {}
+
+  /// What the file format calls the type of the rows.
+  std::string_view row_type() const {
+    constexpr std::string_view names[] = {"F32", "BF16", "F16", "I8"};
+    return names[embedding_.index()];
   }
-}
+  /// Calls `use` with the embedding as it is.
+  template <class Use>
+  auto visit(Use use) const {
+    return std::visit(use, embedding_);
+  }
+
+  kronecker::DynamicEncoder encoder() const {
+    return visit([](const auto& embedding) { return embedding.encoder(); });
+  }
+  kronecker::TokenBytes tokens() const {
+    return visit([](const auto& embedding) { return embedding.token_bytes(); });
+  }
+  int d_model() const {
+    return visit([](const auto& embedding) { return embedding.d_model(); });
+  }
+  kronecker::SharedArray<float> weights() const {
+    const auto projection = visit([](const auto& embedding) { return embedding.projection(); });
+    return projection.weights();
+  }
+
+  /// Calls `use` with an embedding that has the same bits and rows of floats or int8: rows of 16 bits become
+  /// floats. So the kernels are compiled for two types of rows, not four.
+  template <class Use>
+  auto visit_widened(Use use) const {
+    using Int8Embedding = kronecker::KroneckerEmbedding<std::int8_t>;
+    if (const auto* embedding = std::get_if<Int8Embedding>(&embedding_)) return use(*embedding);
+    return use(visit([](const auto& embedding) { return embedding.template cast<float>(); }));
+  }
+
+ private:
+  kronecker::AnyEmbedding embedding_;
+};
 
 /// The type in which the rows of an embedding are saved, as an option.
 struct RowsOption {
@@ -38,12 +69,11 @@ struct RowsOption {
         ->capture_default_str();
   }
 
-  template <class Encoder>
-  void save(const std::string& path, const kronecker::KroneckerEmbedding<Encoder>& embedding) const {
+  void save(const std::string& path, const kronecker::KroneckerEmbedding<float>& embedding) const {
     if (type == "F32") kronecker::save(path, embedding);
-    if (type == "BF16") kronecker::save(path, embedding.template cast<Eigen::bfloat16>());
-    if (type == "F16") kronecker::save(path, embedding.template cast<Eigen::half>());
-    if (type == "I8") kronecker::save(path, embedding.template cast<std::int8_t>());
+    if (type == "BF16") kronecker::save(path, embedding.cast<Eigen::bfloat16>());
+    if (type == "F16") kronecker::save(path, embedding.cast<Eigen::half>());
+    if (type == "I8") kronecker::save(path, embedding.cast<std::int8_t>());
   }
 };
 

@@ -6,6 +6,7 @@
 #include <kronecker/analysis/neighbors.hpp>
 #include <kronecker/vocabularies/load.hpp>
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -48,7 +49,7 @@ class NearestTokens {
     if (model_.empty())
       report_codes(*vocabulary);
     else
-      kronecker::load_any(model_, [&](const auto& embedding) { report_embeddings(embedding, vocabulary); });
+      report_embeddings(SavedEmbedding(model_), vocabulary);
     return 0;
   }
 
@@ -56,45 +57,47 @@ class NearestTokens {
   void report_codes(const kronecker::Vocabulary& vocabulary) const {
     const Encoder encoder(256, pos_dim_);
     const kronecker::TokenBytes token_bytes(vocabulary, encoder);
-    const auto search = [&](const std::string& word) {
-      return nearest_tokens(token_bytes, encoder, word, count_);
-    };
-    report(search, vocabulary, [&](const std::string& word) { return vocabulary.find(word).has_value(); });
+    std::vector<kronecker::Neighbors> nearest;
+    for (const std::string& word : words_)
+      nearest.push_back(nearest_tokens(token_bytes, encoder, word, count_));
+    report(nearest, vocabulary, [&](const std::string& word) { return vocabulary.find(word).has_value(); });
   }
 
-  template <class Embedding>
-  void report_embeddings(const Embedding& embedding,
+  void report_embeddings(const SavedEmbedding& embedding,
                          const std::optional<kronecker::Vocabulary>& vocabulary) const {
-    if (vocabulary && vocabulary->size() > embedding.vocab_size())
+    const kronecker::TokenBytes token_bytes = embedding.tokens();
+    if (vocabulary && vocabulary->size() > token_bytes.size())
       throw std::invalid_argument(fmt::format("{} has {} tokens, more than the {} of {}", vocabulary_,
-                                              vocabulary->size(), embedding.vocab_size(), model_));
-    const auto search = [&](const std::string& word) {
-      return nearest_tokens_projected(embedding, word, count_);
-    };
+                                              vocabulary->size(), token_bytes.size(), model_));
     const kronecker::Vocabulary tokens =
-        vocabulary ? padded(*vocabulary, embedding.vocab_size()) : tokens_of(embedding.token_bytes());
-    report(search, tokens, [&](const std::string& word) {  // whose tokens may be cut
+        vocabulary ? padded(*vocabulary, token_bytes.size()) : tokens_of(token_bytes);
+    const auto is_token = [&](const std::string& word) {  // whose tokens may be cut
       return tokens.find(vocabulary ? std::string_view(word) : embedding.encoder().truncate(word))
           .has_value();
+    };
+    std::vector<kronecker::Neighbors> nearest;
+    embedding.visit_widened([&](const auto& widened) {
+      for (const std::string& word : words_)
+        nearest.push_back(nearest_tokens_projected(widened, word, count_));
     });
+    report(nearest, tokens, is_token);
   }
 
   /// The bytes that an embedding has of its tokens.
   static kronecker::Vocabulary tokens_of(const kronecker::TokenBytes& token_bytes) {
     std::vector<std::string> tokens;
-    const auto width = static_cast<std::size_t>(token_bytes.pos_dim());
-    for (std::size_t id = 0; id < token_bytes.lengths().size(); ++id) {
-      const auto bytes = token_bytes.bytes().subspan(id * width, token_bytes.lengths()[id]);
-      tokens.emplace_back(bytes.begin(), bytes.end());
-    }
+    for (std::size_t id = 0; id < token_bytes.lengths().size(); ++id)
+      tokens.emplace_back(token_bytes.bytes_of(id));
     return kronecker::Vocabulary(std::move(tokens));
   }
 
-  template <class Search, class IsToken>
-  void report(const Search& search, const kronecker::Vocabulary& vocabulary, const IsToken& is_token) const {
+  /// `found` are the nearest tokens of each word.
+  void report(const std::vector<kronecker::Neighbors>& found, const kronecker::Vocabulary& vocabulary,
+              const std::function<bool(const std::string&)>& is_token) const {
     ordered_json report = ordered_json::array();
-    for (const std::string& word : words_) {
-      const kronecker::Neighbors nearest = search(word);
+    for (std::size_t i = 0; i < words_.size(); ++i) {
+      const std::string& word = words_[i];
+      const kronecker::Neighbors& nearest = found[i];
       if (!as_json_) fmt::print("{}{}\n", examples::shown(word), is_token(word) ? "" : " (no token)");
       ordered_json tokens = ordered_json::array();
       for (const auto& [id, cosine] : nearest.tokens) {

@@ -21,12 +21,12 @@
 
 namespace kron {
 
-/// How codes are normalised, as options.
+/// How codes are normalized, as options.
 inline void add_code_options(CLI::App& command, kronecker::CodeOptions& options) {
   command.add_flag("!--no-length-normalize", options.length_normalize,
-                   "The weights were trained without length normalisation");
+                   "The weights were trained without length normalization");
   command.add_flag("!--no-z-normalize", options.z_normalize,
-                   "The weights were trained without z-normalisation");
+                   "The weights were trained without z-normalization");
 }
 
 /// A matrix of trained weights: the file, and the name in it.
@@ -214,8 +214,10 @@ class Embed {
   int run() const {
     if (ids_.empty() && strings_.empty())
       throw std::invalid_argument("nothing to embed: give --ids or --string");
-    const auto vectors =
-        kronecker::load_any(model_, [&](const auto& embedding) { return vectors_of(embedding); });
+    std::vector<kronecker::TokenOrBytes> tokens(ids_.begin(), ids_.end());
+    tokens.insert(tokens.end(), strings_.begin(), strings_.end());
+    const auto vectors = SavedEmbedding(model_).visit_widened(
+        [&](const auto& embedding) { return embedding.forward(tokens); });
     const std::array shape{static_cast<std::size_t>(vectors.rows()),
                            static_cast<std::size_t>(vectors.cols())};
     kronecker::write_npy<float>(output_, {vectors.data(), static_cast<std::size_t>(vectors.size())}, shape);
@@ -224,15 +226,6 @@ class Embed {
   }
 
  private:
-  template <class Embedding>
-  kronecker::RowMajorMatrix<float> vectors_of(const Embedding& embedding) const {
-    if (!ids_.empty()) return embedding.forward(ids_);
-    kronecker::RowMajorMatrix<float> vectors(static_cast<Eigen::Index>(strings_.size()), embedding.d_model());
-    for (std::size_t i = 0; i < strings_.size(); ++i)
-      vectors.row(static_cast<Eigen::Index>(i)) = embedding.embed(strings_[i]).transpose();
-    return vectors;
-  }
-
   CLI::App* command_;
   std::string model_, output_;
   std::vector<kronecker::TokenId> ids_;
@@ -275,12 +268,16 @@ class Export {
     if (as_onnx_) return write_onnx();
     if (type_ == "Q8_0" && gguf_.empty())
       throw std::invalid_argument("--type Q8_0 is for GGUF models: give --gguf");
-    kronecker::load_any(model_, [&](const auto& embedding) {
+    const SavedEmbedding embedding(model_);
+    embedding.visit_widened([&](const auto& widened) {
       if (gguf_.empty())
-        write_table(embedding);
+        write_table(widened);
       else
-        write_gguf(embedding);
+        write_gguf(widened);
     });
+    const auto what = gguf_.empty() ? name_ + " of" : gguf_ + " with a table of";
+    fmt::print("wrote {}: {} ({}, {}) {}\n", output_, what, embedding.tokens().size(), embedding.d_model(),
+               type_);
     return 0;
   }
 
@@ -290,8 +287,6 @@ class Export {
     if (type_ == "F32") kronecker::export_table<float>(output_, embedding, name_);
     if (type_ == "F16") kronecker::export_table<Eigen::half>(output_, embedding, name_);
     if (type_ == "BF16") kronecker::export_table<Eigen::bfloat16>(output_, embedding, name_);
-    fmt::print("wrote {}: {} of ({}, {}) {}\n", output_, name_, embedding.vocab_size(), embedding.d_model(),
-               type_);
   }
 
   template <class Embedding>
@@ -303,17 +298,14 @@ class Export {
     if (head_ == "old") options.tied_head = kronecker::TiedHead::old_table;
     if (head_ == "new") options.tied_head = kronecker::TiedHead::new_table;
     kronecker::export_gguf(output_, embedding, gguf_, options);
-    fmt::print("wrote {}: {} with a table of ({}, {}) {}\n", output_, gguf_, embedding.vocab_size(),
-               embedding.d_model(), type_);
   }
 
   int write_onnx() const {
 #ifdef KRON_HAS_ONNX
-    kronecker::load_any(model_, [&](const auto& embedding) {
-      kronecker::export_onnx(output_, embedding);
-      fmt::print("wrote {}: an ONNX model of {} tokens and d_model {}, rows of {}\n", output_,
-                 embedding.vocab_size(), embedding.d_model(), row_type(embedding));
-    });
+    const SavedEmbedding embedding(model_);
+    embedding.visit([&](const auto& any) { kronecker::export_onnx(output_, any); });
+    fmt::print("wrote {}: an ONNX model of {} tokens and d_model {}, rows of {}\n", output_,
+               embedding.tokens().size(), embedding.d_model(), embedding.row_type());
     return 0;
 #else
     throw std::runtime_error("this kron was built without the ONNX library (libonnx-dev)");

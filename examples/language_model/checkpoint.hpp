@@ -1,6 +1,6 @@
 #pragma once
 
-/// The state of a run in one file: weights, the optimiser's state, and how far it is. It is written beside
+/// The state of a run in one file: weights, the optimizer's state, and how far it is. It is written beside
 /// the old one and then takes its place, so that whenever a run is killed, one of the two is there whole.
 
 #include "files.hpp"
@@ -42,7 +42,7 @@ inline void check_same_run(const std::filesystem::path& path, const nlohmann::js
                                              found.value(name, nlohmann::json()).dump(), value.dump()));
 }
 
-/// Reads a checkpoint of the run that `run` defines into model and optimiser; returns its progress. Throws
+/// Reads a checkpoint of the run that `run` defines into model and optimizer; returns its progress. Throws
 /// FileError if the file is no complete checkpoint, or one of another run.
 inline nlohmann::json load_checkpoint(const std::filesystem::path& path, const nlohmann::json& run,
                                       Gpt& model, torch::optim::Optimizer& optimizer, torch::Device device) {

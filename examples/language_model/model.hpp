@@ -21,7 +21,7 @@ using Overrides = kronecker::torch_module::KroneckerEmbeddingImpl::Overrides;
 constexpr double initial_deviation = 0.02;  // GPT-2's, of every weight but the projection's
 
 /// Weights and bias of a linear layer at the start.
-inline void initialise(torch::nn::Linear& layer, double deviation = initial_deviation) {
+inline void initialize(torch::nn::Linear& layer, double deviation = initial_deviation) {
   torch::nn::init::normal_(layer->weight, 0, deviation);
   if (layer->options.bias()) torch::nn::init::zeros_(layer->bias);
 }
@@ -40,10 +40,10 @@ class BlockImpl : public torch::nn::Module {
     perceptron_in_ = register_module("perceptron_in", torch::nn::Linear(d_model, 4 * d_model));
     perceptron_out_ = register_module("perceptron_out", torch::nn::Linear(4 * d_model, d_model));
     const double deviation_of_outputs = initial_deviation / std::sqrt(2.0 * settings.layers);
-    initialise(attention_in_);
-    initialise(attention_out_, deviation_of_outputs);
-    initialise(perceptron_in_);
-    initialise(perceptron_out_, deviation_of_outputs);
+    initialize(attention_in_);
+    initialize(attention_out_, deviation_of_outputs);
+    initialize(perceptron_in_);
+    initialize(perceptron_out_, deviation_of_outputs);
   }
 
   Tensor forward(Tensor x, const Tensor& mask) {
@@ -77,12 +77,12 @@ class TokensImpl : public torch::nn::Module {
       table_ = register_module("table", torch::nn::Embedding(size, d_model));
       torch::nn::init::normal_(table_->weight, 0, initial_deviation);
     } else {
-      const kronecker::KroneckerEncoder<256, Eigen::Dynamic> encoder(256, settings.pos_dim);
+      const kronecker::KroneckerEncoder encoder(256, settings.pos_dim);
       kronecker_ = register_module("kronecker", KroneckerEmbedding(encoder, vocabulary, d_model));
     }
     if (!is_tied) {
       head_ = register_module("head", torch::nn::Linear(torch::nn::LinearOptions(d_model, size).bias(false)));
-      initialise(head_);
+      initialize(head_);
     } else if (!is_table) {
       // A projection's embeddings have deviation 1; the first logits are then those of a tied table.
       gain_ = register_parameter("gain", torch::full({1}, initial_deviation));

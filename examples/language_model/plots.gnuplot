@@ -10,13 +10,13 @@ set ylabel "validation loss, nats a token" textcolor rgb grey
 set key textcolor rgb grey top right
 set grid linecolor rgb grey linewidth 0.3
 array arm[4] = ["table-tied", "table-untied", "kronecker-untied", "kronecker-tied"]
-array colour[4] = ["#808080", "#d98324", "#3b82c4", "#4a9d5b"]
+array color[4] = ["#808080", "#d98324", "#3b82c4", "#4a9d5b"]
 set output data."/loss.svg"
 stats data."/curves.tsv" using 1 nooutput
 set multiplot layout 1,2
-plot for [i=1:4] data."/curves.tsv" using "step":arm[i] with lines linewidth 2 linecolor rgb colour[i] title arm[i]
+plot for [i=1:4] data."/curves.tsv" using "step":arm[i] with lines linewidth 2 linecolor rgb color[i] title arm[i]
 set title "the second half, without kronecker-tied" textcolor rgb grey
 unset key
 set xrange [STATS_max / 2:]
-plot for [i=1:3] data."/curves.tsv" using "step":arm[i] with lines linewidth 2 linecolor rgb colour[i]
+plot for [i=1:3] data."/curves.tsv" using "step":arm[i] with lines linewidth 2 linecolor rgb color[i]
 unset multiplot

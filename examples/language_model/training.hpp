@@ -110,7 +110,7 @@ class Training {
     }
   };
 
-  /// One step of the optimiser; returns the loss before it.
+  /// One step of the optimizer; returns the loss before it.
   double train_step(int step) {
     const double rate = learning_rate(settings_, step);
     for (auto& group : optimizer_->param_groups())

@@ -18,6 +18,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace {
@@ -90,18 +91,20 @@ void generate_with_table(const Options& options, const examples::LlamaModel& mod
   });
 }
 
-template <class Embedding>
-void generate_with(const Embedding& embedding, const Options& options, const examples::LlamaModel& model) {
-  if (embedding.d_model() != model.d_model() || embedding.vocab_size() != model.vocab_size())
+void generate_with(const kronecker::AnyEmbedding& embedding, const Options& options,
+                   const examples::LlamaModel& model) {
+  const auto [vocab_size, d_model] =
+      std::visit([](const auto& any) { return std::pair(any.vocab_size(), any.d_model()); }, embedding);
+  if (d_model != model.d_model() || vocab_size != model.vocab_size())
     throw std::invalid_argument(fmt::format("{} has {} tokens and d_model {}, but {} has {} and {}",
-                                            options.embedding, embedding.vocab_size(), embedding.d_model(),
-                                            options.model, model.vocab_size(), model.d_model()));
+                                            options.embedding, vocab_size, d_model, options.model,
+                                            model.vocab_size(), model.d_model()));
   const std::vector<TokenOrBytes> prompt = sequence_of(options.prompt, options.unseen, model);
   examples::LlamaSequence sequence(model, prompt.size() + options.tokens);
   std::vector<float> vectors;
   generate(options, model, prompt, [&](const std::vector<TokenOrBytes>& input) {
-    vectors.resize(input.size() * static_cast<std::size_t>(embedding.d_model()));
-    kronecker::fill_embeddings(embedding, input, vectors.data());
+    vectors.resize(input.size() * static_cast<std::size_t>(model.d_model()));
+    std::visit([&](const auto& any) { kronecker::fill_embeddings(any, input, vectors.data()); }, embedding);
     return sequence.read(std::span<const float>(vectors));
   });
 }
@@ -135,8 +138,7 @@ int main(int argc, char** argv) {
     if (options.embedding.empty())
       generate_with_table(options, model);
     else
-      kronecker::load_any(options.embedding,
-                          [&](const auto& loaded) { generate_with(loaded, options, model); });
+      generate_with(kronecker::load_any(options.embedding), options, model);
     return 0;
   });
 }

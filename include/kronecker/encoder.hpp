@@ -4,6 +4,7 @@
 /// (arXiv 2605.29459, section 3). Nothing here is learned, and nothing here is on the path of a forward pass:
 /// the embedding needs only which cells a token lights and `scale`, never the dense vector.
 
+#include <kronecker/cell.hpp>
 #include <kronecker/error.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
@@ -70,11 +71,12 @@ class KroneckerEncoder {
       detail::fail<std::invalid_argument>("epsilon ", options.epsilon, " is not a finite number >= 0");
   }
 
-  /// Whether an encoder of this type can have these sizes: the template arguments fix neither to another.
-  static constexpr bool has_sizes(int char_dim, int pos_dim) noexcept {
-    return (CharDim == Eigen::Dynamic || CharDim == char_dim) &&
-           (PosDim == Eigen::Dynamic || PosDim == pos_dim);
-  }
+  /// The same encoder with sizes that are given at run time, or are fixed otherwise. Throws
+  /// std::invalid_argument if this type fixes other sizes.
+  template <int OtherCharDim, int OtherPosDim>
+  requires(OtherCharDim != CharDim || OtherPosDim != PosDim)
+      KroneckerEncoder(const KroneckerEncoder<OtherCharDim, OtherPosDim>& other)
+      : KroneckerEncoder(other.char_dim(), other.pos_dim(), other.options()) {}
 
   /// Size of the alphabet.
   int char_dim() const noexcept { return CharDim == Eigen::Dynamic ? char_dim_ : CharDim; }
@@ -162,6 +164,16 @@ class KroneckerEncoder {
     return static_cast<float>(exact_scale(length));
   }
 
+  /// a_L times `gain`, rounded to float, for every length L from 0 to pos_dim. Throws std::invalid_argument
+  /// if the gain is not finite.
+  std::vector<float> scales(float gain = 1) const {
+    if (!detail::is_finite(gain)) detail::fail<std::invalid_argument>("the gain ", gain, " is not finite");
+    std::vector<float> all(static_cast<std::size_t>(pos_dim()) + 1);
+    for (std::size_t length = 0; length < all.size(); ++length)
+      all[length] = scale(static_cast<int>(length)) * gain;
+    return all;
+  }
+
   /// The cosine of the codes of `a` and `b`, from the number of positions at which their bytes agree; 0 if
   /// either is empty. Without z-normalisation it is at least 0. Throws std::invalid_argument if a byte is
   /// outside the alphabet. O(pos_dim), no vectors.
@@ -196,7 +208,8 @@ class KroneckerEncoder {
   }
 
   int cell(std::string_view bytes, std::size_t position) const {
-    return static_cast<unsigned char>(bytes[position]) * pos_dim() + static_cast<int>(position);
+    return static_cast<int>(
+        cell_of(static_cast<unsigned char>(bytes[position]), position, static_cast<std::size_t>(pos_dim())));
   }
 
   /// a_L in double. Sums and products never meet in one expression, so that no compiler can fuse them.
@@ -226,5 +239,8 @@ class KroneckerEncoder {
 
 /// Sizes given to the constructor are run-time sizes, unless the type says otherwise.
 KroneckerEncoder(int, int, CodeOptions = {})->KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>;
+
+/// An encoder whose sizes are given at run time; every other converts to it.
+using DynamicEncoder = KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>;
 
 }  // namespace KRONECKER_NAMESPACE

@@ -3,13 +3,14 @@
 /// The embedding's projection as a tied output head.
 ///
 /// The logit of token v for a hidden state h is h . e_v, and e_v is a sum of L rows times a_L. So with one
-/// number for each cell, q = W~ h (W~: the rows, (D, d_model)),
+/// product for each cell, q = W~ h (W~: the rows, (D, d_model)),
 ///
 ///     logit_v = gain * a_{L_v} * sum_p q[cell_p]
 ///
-/// which is the product with the materialised table: a product with D rows, of which only those count that
+/// which is the product with the materialized table: a product with D rows, of which only those count that
 /// some token lights, and L additions for each token, instead of V * d_model multiplications.
 
+#include <kronecker/cell.hpp>
 #include <kronecker/embedding.hpp>
 #include <kronecker/error.hpp>
 #include <kronecker/kernels/gather_sum.hpp>
@@ -17,14 +18,15 @@
 #include <kronecker/kernels/row_products.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/rows.hpp>
-#include <kronecker/shared_array.hpp>
+#include <kronecker/token_bytes.hpp>
+#include <kronecker/token_sequence.hpp>
 #include <kronecker/types.hpp>
+#include <kronecker/views.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <numeric>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -32,205 +34,273 @@
 
 namespace KRONECKER_NAMESPACE {
 
-/// A token and its logit.
-struct TokenLogit {
-  TokenId id;   ///< The token.
-  float logit;  ///< gain * (hidden state . embedding of the token).
-
-  bool operator==(const TokenLogit&) const = default;  ///< Same token, same logit.
-};
-
-/// Logits of every token for hidden states, by the rows and token bytes of an embedding, which it shares.
+/// What a vocabulary decides of an output head: which cells its tokens reach, and the factor of each length.
+/// The weights are an argument of every call, so the head has those of this moment, and training copies none.
 ///
-/// Immutable; any number of threads may call it. The same input gives the same bits on the same machine and
-/// build.
-template <class Encoder, class Scalar>
+/// `logits` and `top` do all at once. Their two halves, `cell_products` and `token_logits`, take some of the
+/// cells or tokens each and write into the caller's memory: one hidden state is spread over threads that way,
+/// and some of the tokens are scored alone.
+///
+/// An embedding with other weights and the same vocabulary makes it an untied head. Immutable, any number of
+/// threads may call it. The same input gives the same bits on the same machine and build.
 class KroneckerHead {
  public:
-  /// The head that is tied to `embedding`; `gain` multiplies every logit. Throws std::invalid_argument if the
-  /// gain is not finite. O(V * pos_dim + D).
-  explicit KroneckerHead(KroneckerEmbedding<Encoder, Scalar> embedding, float gain = 1.0f)
-      : embedding_(std::move(embedding)),
-        gain_(gain),
-        cells_(reached_cells(embedding_)),
-        scales_(scales_of(embedding_.encoder(), gain)) {}
+  /// Hidden states that the two halves take at a time: their products stay in the second-level cache.
+  static constexpr std::size_t most_hidden_states = 64;
+  /// A token and its logit.
+  using TokenLogit = std::pair<TokenId, float>;
 
-  const KroneckerEmbedding<Encoder, Scalar>& embedding() const noexcept {
-    return embedding_;
-  }                                                                        ///< What it is tied to.
-  float gain() const noexcept { return gain_; }                            ///< Of every logit.
-  TokenId vocab_size() const noexcept { return embedding_.vocab_size(); }  ///< Number of tokens, V.
-  int d_model() const noexcept { return embedding_.d_model(); }            ///< Length of a hidden state.
+  /// The head of the vocabulary of `embedding`, whose token bytes it shares; `gain` multiplies every logit.
+  /// Throws std::invalid_argument if the gain is not finite. O(V * pos_dim + D).
+  template <class Scalar>
+  explicit KroneckerHead(const KroneckerEmbedding<Scalar>& embedding, float gain = 1.0f)
+      : gain_(gain),
+        options_(embedding.encoder().options()),
+        tokens_(embedding.token_bytes()),
+        cells_(tokens_.reached_cells()),
+        scales_(embedding.encoder().scales(gain)) {}
+
+  float gain() const noexcept { return gain_; }                   ///< Of every logit.
+  TokenId vocab_size() const noexcept { return tokens_.size(); }  ///< Number of tokens, V.
 
   /// The cells that at least one token of the vocabulary lights, ascending.
-  std::span<const std::uint32_t> cells() const noexcept { return cells_.span(); }
+  std::span<const std::uint32_t> cells() const& noexcept { return cells_; }
+  /// a_L times the gain, for L = 0 to pos_dim.
+  std::span<const float> scales() const& noexcept { return scales_; }
+  /// The vocabulary.
+  const TokenBytes& token_bytes() const& noexcept { return tokens_; }
+  std::span<const std::uint32_t> cells() const&& = delete;
+  std::span<const float> scales() const&& = delete;
+  TokenBytes token_bytes() const&& noexcept { return tokens_; }  ///< Shares it.
 
-  /// The logits of N hidden states, (N, d_model), into `out`, (N, V); 0 for a token without bytes. Throws
-  /// std::invalid_argument if a size does not fit or a hidden state is not finite; nothing is written then.
-  /// O(N * (d_model * reached cells + V * bytes per token)).
-  void logits(std::span<const float> hidden, std::span<float> out) const {
-    const std::size_t count = check_hidden(hidden);
-    if (out.size() != count * vocabulary())
-      detail::fail<std::invalid_argument>("an output of ", out.size(), " floats does not fit ", count,
-                                          " hidden states and ", vocab_size(), " tokens: it takes ",
-                                          count * vocabulary());
-    for (std::size_t first = 0; first < count; first += hidden_at_once) {
-      const std::size_t block = (std::min)(hidden_at_once, count - first);
-      const std::vector<float> products =
-          cell_products(hidden.subspan(first * width(), block * width()), block);
-      for_each_token_block(
-          products, block, [&](std::size_t token, std::size_t n, std::span<const float> column) {
-            std::copy(column.begin(), column.end(),
-                      out.begin() + static_cast<std::ptrdiff_t>((first + n) * vocabulary() + token));
-          });
+  /// The logits of N hidden states, (N, d_model), by the rows of `embedding`, into `out`, (N, V); 0 for a
+  /// token without bytes. Throws std::invalid_argument if the embedding is of another vocabulary or other
+  /// code options than the head, if a size does not fit or a hidden state is not finite; nothing is written
+  /// then. O(N * (d_model * reached cells + V * bytes per token)).
+  template <class Scalar>
+  void logits(const KroneckerEmbedding<Scalar>& embedding, Inputs hidden, Outputs<float> out) const {
+    const std::size_t count = check_hidden(embedding, hidden);
+    check_size("the logits of", count, "hidden states", out.size(), count * vocabulary());
+    const std::size_t width = row_size(embedding);
+    const std::size_t at_once = (std::min)(count, most_hidden_states);
+    std::vector<float> products(products_size(at_once)), scaled(scaled_size<Scalar>(at_once, width));
+    for (std::size_t first = 0; first < count; first += most_hidden_states) {
+      const std::size_t block = (std::min)(most_hidden_states, count - first);
+      multiply(embedding, hidden.data() + first * width, block, products.data(), {0, cells_.size()},
+               scaled.data());
+      for_each_sum(products.data(), block, TokenSequence::in_order(0, vocab_size()),
+                   [&](std::size_t token, std::size_t n, std::span<const float> sums) {
+                     std::copy(sums.begin(), sums.end(), out.data() + (first + n) * vocabulary() + token);
+                   });
     }
   }
 
   /// The k tokens with the largest logits for one hidden state, (d_model), best first; of equal logits, the
   /// lowest id first. Tokens without bytes are never among them. Fewer than k if there are not as many. The
-  /// logits are never all in memory. Throws std::invalid_argument if k < 1, if the size does not fit or the
-  /// state is not finite.
-  std::vector<TokenLogit> top(std::span<const float> hidden, int k) const {
+  /// logits are never all in memory. Throws std::invalid_argument as `logits` does, and if k < 1.
+  template <class Scalar>
+  std::vector<TokenLogit> top(const KroneckerEmbedding<Scalar>& embedding, Inputs hidden, int k) const {
     if (k < 1) detail::fail<std::invalid_argument>("the top ", k, " tokens are none: k must be positive");
-    if (hidden.size() != width())
+    if (hidden.size() != row_size(embedding))
       detail::fail<std::invalid_argument>("a hidden state of ", hidden.size(),
-                                          " floats does not fit d_model ", d_model());
-    check_hidden(hidden);
+                                          " floats does not fit d_model ", embedding.d_model());
+    check_hidden(embedding, hidden);
+    std::vector<float> products(products_size(1)), scaled(scaled_size<Scalar>(1, hidden.size()));
+    multiply(embedding, hidden.data(), 1, products.data(), {0, cells_.size()}, scaled.data());
+
     const auto is_better = [](const TokenLogit& a, const TokenLogit& b) {
-      return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
+      return a.second != b.second ? a.second > b.second : a.first < b.first;
     };
+    const auto most = static_cast<std::size_t>(k);
     std::vector<TokenLogit> best;  // a heap with the least of them in front
-    best.reserve((std::min)(static_cast<std::size_t>(k), vocabulary()));
-    const std::span<const std::uint8_t> lengths = embedding_.token_bytes().lengths();
-    for_each_token_block(cell_products(hidden, 1), 1,
-                         [&](std::size_t first, std::size_t, std::span<const float> column) {
-                           for (std::size_t i = 0; i < column.size(); ++i) {
-                             const TokenLogit found{static_cast<TokenId>(first + i), column[i]};
-                             if (lengths[first + i] == 0) continue;
-                             if (best.size() == static_cast<std::size_t>(k)) {
-                               if (!is_better(found, best.front())) continue;
-                               std::pop_heap(best.begin(), best.end(), is_better);
-                               best.pop_back();
-                             }
-                             best.push_back(found);
-                             std::push_heap(best.begin(), best.end(), is_better);
-                           }
-                         });
+    best.reserve((std::min)(most, vocabulary()));
+    for_each_sum(products.data(), 1, TokenSequence::in_order(0, vocab_size()),
+                 [&](std::size_t first, std::size_t, std::span<const float> sums) {
+                   for (std::size_t i = 0; i < sums.size(); ++i) {
+                     const TokenLogit found{static_cast<TokenId>(first + i), sums[i]};
+                     if (tokens_.lengths()[first + i] == 0) continue;
+                     if (best.size() == most) {
+                       if (!is_better(found, best.front())) continue;
+                       std::pop_heap(best.begin(), best.end(), is_better);
+                       best.pop_back();
+                     }
+                     best.push_back(found);
+                     std::push_heap(best.begin(), best.end(), is_better);
+                   }
+                 });
     std::sort_heap(best.begin(), best.end(), is_better);
     return best;
   }
 
-  /// a_L times the gain, for L = 0 to pos_dim.
-  std::span<const float> scales() const noexcept { return scales_.span(); }
+  /// Number of floats that the products of `count` hidden states take: D for one, else D times their number
+  /// rounded up to a multiple of 8.
+  std::size_t products_size(std::size_t count) const noexcept {
+    return static_cast<std::size_t>(tokens_.char_dim()) * static_cast<std::size_t>(tokens_.pos_dim()) *
+           stride_of(count);
+  }
+
+  /// The first half: the products of the rows of some of `cells()` with N hidden states, (N, d_model), at
+  /// most most_hidden_states, into `products`, which holds products_size(N) floats, those of a cell at its
+  /// own place. Allocates nothing. Throws std::invalid_argument as `logits` does and if N is too large,
+  /// std::out_of_range if the range of cells begins behind their end. O(N * d_model * cells).
+  template <class Scalar>
+  void cell_products(const KroneckerEmbedding<Scalar>& embedding, Inputs hidden, Outputs<float> products,
+                     Range cells = {}) const {
+    const std::size_t count = check_hidden(embedding, hidden);
+    check_products(count, products.size());
+    multiply(embedding, hidden.data(), count, products.data(), cells.within(cells_.size(), "cells"), nullptr);
+  }
+
+  /// The second half: the logits of some of the tokens from the products of all cells with N hidden states,
+  /// into `out`, (N, number of tokens). Allocates nothing. Throws std::invalid_argument if a size does not
+  /// fit, std::out_of_range if the range begins behind the end of the vocabulary. O(N * bytes of the tokens).
+  void token_logits(Inputs products, Outputs<float> out, Range tokens = {}) const {
+    const Range some = tokens.within(vocabulary(), "tokens");
+    token_logits(products,
+                 TokenSequence::in_order(static_cast<TokenId>(some.begin), static_cast<TokenId>(some.end)),
+                 out);
+  }
+  /// The same for any tokens, in their order, and for byte strings among them. Throws what `forward` throws
+  /// for the tokens.
+  void token_logits(Inputs products, TokenSequence tokens, Outputs<float> out) const {
+    detail::check_tokens(tokens_, tokens);
+    const std::size_t count = tokens.size() == 0 ? 0 : out.size() / tokens.size();
+    check_size("the logits of", tokens.size(), "tokens", out.size(), count * tokens.size());
+    if (count == 0) return;
+    check_products(count, products.size());
+    for_each_sum(products.data(), count, tokens,
+                 [&](std::size_t first, std::size_t n, std::span<const float> sums) {
+                   std::copy(sums.begin(), sums.end(), out.data() + n * tokens.size() + first);
+                 });
+  }
+
+  /// Throws std::invalid_argument if `embedding` is of another vocabulary, or has other code options.
+  template <class Scalar>
+  void check_embedding(const KroneckerEmbedding<Scalar>& embedding) const {
+    const CodeOptions options = embedding.encoder().options();
+    if (options.length_normalize != options_.length_normalize ||
+        options.z_normalize != options_.z_normalize || options.epsilon != options_.epsilon)
+      detail::fail<std::invalid_argument>("the embedding's code options are not those of the head");
+    const bool is_shared = embedding.token_bytes().bytes().data() == tokens_.bytes().data();
+    if (!is_shared && !(embedding.token_bytes() == tokens_))
+      detail::fail<std::invalid_argument>("the embedding's vocabulary of ", embedding.vocab_size(),
+                                          " tokens (pos_dim ", embedding.encoder().pos_dim(),
+                                          ") is not that of the head, of ", vocab_size(), " tokens (pos_dim ",
+                                          tokens_.pos_dim(), ")");
+  }
 
  private:
-  static constexpr std::size_t hidden_at_once =
-      64;  // their products with all cells stay in the second-level cache
-  static constexpr std::size_t tokens_at_once = 256;
-
   std::size_t vocabulary() const noexcept { return static_cast<std::size_t>(vocab_size()); }
-  std::size_t width() const noexcept { return static_cast<std::size_t>(d_model()); }
+  template <class Scalar>
+  static std::size_t row_size(const KroneckerEmbedding<Scalar>& embedding) noexcept {
+    return static_cast<std::size_t>(embedding.d_model());
+  }
 
-  static std::size_t stride_of(std::size_t hidden_count) noexcept {
+  static std::size_t stride_of(std::size_t count) noexcept {
     constexpr std::size_t least_vector = 8;  // rows this long are summed as vectors
-    return hidden_count == 1 ? 1 : (hidden_count + least_vector - 1) / least_vector * least_vector;
+    return count == 1 ? 1 : (count + least_vector - 1) / least_vector * least_vector;
+  }
+
+  static void check_size(const char* what, std::size_t count, const char* of_what, std::size_t found,
+                         std::size_t expected) {
+    if (found != expected)
+      detail::fail<std::invalid_argument>(what, " ", count, " ", of_what, " take ", expected, " floats, not ",
+                                          found);
+  }
+
+  void check_products(std::size_t count, std::size_t size) const {
+    if (count > most_hidden_states)
+      detail::fail<std::invalid_argument>(count, " hidden states are more than ", most_hidden_states,
+                                          " at a time");
+    check_size("the products of", count, "hidden states", size, products_size(count));
   }
 
   /// The number of hidden states.
-  std::size_t check_hidden(std::span<const float> hidden) const {
-    if (hidden.size() % width() != 0)
-      detail::fail<std::invalid_argument>(
-          hidden.size(), " floats are no whole number of hidden states of d_model ", d_model());
-    const auto bad = std::find_if_not(hidden.begin(), hidden.end(), detail::is_finite);
-    if (bad == hidden.end()) return hidden.size() / width();
-    const auto at = static_cast<std::size_t>(bad - hidden.begin());
-    detail::fail<std::invalid_argument>("hidden state ", at / width(), " has the value ", *bad, " at ",
-                                        at % width(), ": it must be finite");
+  template <class Scalar>
+  std::size_t check_hidden(const KroneckerEmbedding<Scalar>& embedding, Inputs hidden) const {
+    check_embedding(embedding);
+    const std::size_t width = row_size(embedding);
+    if (hidden.size() % width != 0)
+      detail::fail<std::invalid_argument>(hidden.size(),
+                                          " floats are no whole number of hidden states of d_model ", width);
+    const std::span<const float> values = hidden.span();
+    const auto bad = std::find_if_not(values.begin(), values.end(), detail::is_finite);
+    if (bad == values.end()) return hidden.size() / width;
+    const auto at = static_cast<std::size_t>(bad - values.begin());
+    detail::fail<std::invalid_argument>("hidden state ", at / width, " has the value ", *bad, " at ",
+                                        at % width, ": it must be finite");
   }
 
-  /// q for every hidden state, (D, stride): the products of the rows of cells that are reached.
-  std::vector<float> cell_products(std::span<const float> hidden, std::size_t count) const {
-    const ProjectionRows<Scalar>& rows = embedding_.rows();
-    const std::size_t stride = stride_of(count);
-    std::vector<float> products(static_cast<std::size_t>(rows.code_dim()) * stride);
-    if (cells_.size() == 0) return products;
-    std::vector<float> scaled;  // for int8: each column's scale is taken by the hidden states
-    if constexpr (std::is_same_v<Scalar, std::int8_t>) {
-      scaled.assign(hidden.begin(), hidden.end());
-      for (std::size_t i = 0; i < scaled.size(); ++i) scaled[i] *= rows.column_scales()[i % width()];
+  template <class Scalar>
+  static std::size_t scaled_size(std::size_t count, std::size_t width) noexcept {
+    return std::is_same_v<Scalar, std::int8_t> ? count * width : 0;
+  }
+
+  /// q for `count` hidden states: the products of the rows of some of the reached cells. For int8 rows, the
+  /// hidden states take the columns' scales: once, into `scaled`, or, if that is null, whenever they are
+  /// read.
+  template <class Scalar>
+  void multiply(const KroneckerEmbedding<Scalar>& embedding, const float* hidden, std::size_t count,
+                float* products, Range cells, float* scaled) const noexcept {
+    if (cells.size() == 0 || count == 0) return;
+    kernels::Rows rows = embedding.rows().view(tokens_.pos_dim());
+    if (scaled != nullptr && rows.column_scales != nullptr) {
+      for (std::size_t i = 0; i < count * rows.d_model; ++i)
+        scaled[i] = hidden[i] * rows.column_scales[i % rows.d_model];
       hidden = scaled;
+      rows.column_scales = nullptr;
     }
     kernels::multiply_rows<ProjectionRows<Scalar>::type>(
-        kernels::instruction_set(), rows.view(embedding_.encoder().pos_dim()),
-        {cells_.data(), cells_.size(), hidden.data(), count, products.data(), stride});
-    return products;
+        kernels::instruction_set(), rows,
+        {cells_.data() + cells.begin, cells.size(), hidden, count, products, stride_of(count)});
   }
 
-  /// Calls `visit(first_token, n, logits)` with the logits of some tokens for hidden state n, until all were
-  /// there.
+  /// Calls `visit(first, n, logits)` with the logits of the tokens from position `first` on for hidden state
+  /// n, until all were there.
   template <class Visit>
-  void for_each_token_block(const std::vector<float>& products, std::size_t count, Visit visit) const {
+  void for_each_sum(const float* products, std::size_t count, const TokenSequence& tokens,
+                    Visit visit) const {
+    constexpr std::size_t tokens_at_once = 64;
     const std::size_t stride = stride_of(count);
-    const auto pos_dim = static_cast<std::size_t>(embedding_.encoder().pos_dim());
-    std::array<TokenId, tokens_at_once> ids;
-    std::iota(ids.begin(), ids.end(), TokenId{0});
-    std::vector<float> by_token(tokens_at_once * stride);
+    const auto pos_dim = static_cast<std::size_t>(tokens_.pos_dim());
+    std::array<float, tokens_at_once * most_hidden_states> by_token;
     std::array<float, tokens_at_once> by_state;
-    for (std::size_t first = 0; first < vocabulary(); first += tokens_at_once) {
-      const std::size_t block = (std::min)(tokens_at_once, vocabulary() - first);
-      const std::uint8_t* bytes = embedding_.token_bytes().bytes().data() + first * pos_dim;
-      const std::uint8_t* lengths = embedding_.token_bytes().lengths().data() + first;
-      if (count == 1) {
-        for (std::size_t i = 0; i < block; ++i)
-          by_state[i] = sum_of_products(products.data(), bytes + i * pos_dim, lengths[i]);
-        visit(first, 0, std::span<const float>(by_state).first(block));
-        continue;
+    detail::for_each_block(tokens_, scales_.data(), tokens, [&](kernels::Tokens block, std::size_t begin) {
+      const std::size_t end = begin + block.count;
+      for (std::size_t first = begin; first < end; first += tokens_at_once, block.ids += tokens_at_once) {
+        block.count = (std::min)(tokens_at_once, end - first);
+        const std::span<float> logits = std::span(by_state).first(block.count);
+        if (count == 1) {
+          for (std::size_t i = 0; i < block.count; ++i)
+            logits[i] = sum_of_products(products, block, i, pos_dim);
+          visit(first, std::size_t{0}, std::span<const float>(logits));
+          continue;
+        }
+        kernels::gather_sum<kernels::RowType::float32, kernels::RowType::float32>(
+            kernels::instruction_set(), {products, nullptr, stride, pos_dim}, block,
+            {by_token.data(), stride, false});
+        for (std::size_t n = 0; n < count; ++n) {
+          for (std::size_t i = 0; i < block.count; ++i) logits[i] = by_token[i * stride + n];
+          visit(first, n, std::span<const float>(logits));
+        }
       }
-      kernels::gather_sum<kernels::RowType::float32>(
-          kernels::instruction_set(), {products.data(), nullptr, stride, pos_dim},
-          {bytes, lengths, scales_.data(), ids.data(), block}, by_token.data());
-      for (std::size_t n = 0; n < count; ++n) {
-        for (std::size_t i = 0; i < block; ++i) by_state[i] = by_token[i * stride + n];
-        visit(first, n, std::span<const float>(by_state).first(block));
-      }
-    }
-  }
-
-  float sum_of_products(const float* products, const std::uint8_t* bytes, std::size_t length) const noexcept {
-    const auto pos_dim = static_cast<std::size_t>(embedding_.encoder().pos_dim());
-    float sum = 0;
-    for (std::size_t p = 0; p < length; ++p) sum += products[bytes[p] * pos_dim + p];
-    return scales_[length] * sum;
-  }
-
-  static SharedArray<std::uint32_t> reached_cells(const KroneckerEmbedding<Encoder, Scalar>& embedding) {
-    const TokenBytes& tokens = embedding.token_bytes();
-    const auto pos_dim = static_cast<std::size_t>(tokens.pos_dim());
-    std::vector<bool> is_reached(static_cast<std::size_t>(embedding.encoder().code_dim()));
-    for (std::size_t id = 0; id < tokens.lengths().size(); ++id)
-      for (std::size_t p = 0; p < tokens.lengths()[id]; ++p)
-        is_reached[tokens.bytes()[id * pos_dim + p] * pos_dim + p] = true;
-    const auto count = static_cast<std::size_t>(std::count(is_reached.begin(), is_reached.end(), true));
-    return SharedArray<std::uint32_t>::make(count, [&](std::span<std::uint32_t> cells) {
-      std::size_t next = 0;
-      for (std::size_t cell = 0; cell < is_reached.size(); ++cell)
-        if (is_reached[cell]) cells[next++] = static_cast<std::uint32_t>(cell);
     });
   }
 
-  static SharedArray<float> scales_of(const Encoder& encoder, float gain) {
-    if (!detail::is_finite(gain)) detail::fail<std::invalid_argument>("the gain ", gain, " is not finite");
-    return SharedArray<float>::make(static_cast<std::size_t>(encoder.pos_dim()) + 1,
-                                    [&](std::span<float> scales) {
-                                      for (std::size_t length = 0; length < scales.size(); ++length)
-                                        scales[length] = gain * encoder.scale(static_cast<int>(length));
-                                    });
+  static float sum_of_products(const float* products, const kernels::Tokens& tokens, std::size_t i,
+                               std::size_t pos_dim) noexcept {
+    const auto id = static_cast<std::size_t>(tokens.ids[i]);
+    const std::uint8_t* bytes = tokens.bytes + id * pos_dim;
+    float sum = 0;
+    for (std::size_t p = 0; p < tokens.lengths[id]; ++p) sum += products[cell_of(bytes[p], p, pos_dim)];
+    return tokens.scales[tokens.lengths[id]] * sum;
   }
 
-  KroneckerEmbedding<Encoder, Scalar> embedding_;
   float gain_;
-  SharedArray<std::uint32_t> cells_;
-  SharedArray<float> scales_;
+  CodeOptions options_;
+  TokenBytes tokens_;
+  std::vector<std::uint32_t> cells_;
+  std::vector<float> scales_;
 };
 
 }  // namespace KRONECKER_NAMESPACE

@@ -22,9 +22,6 @@ namespace KRONECKER_NAMESPACE {
 /// The learned weights, in float32, exactly as they were learned. Immutable; copies share the weights.
 ///
 /// Kept transposed, (D, d_model): row c holds the d_model weights of cell c, which is column c of W.
-///
-/// Weights that are read back from an embedding that z-normalises are marked as centred, and another
-/// embedding uses them as they are: centring them again would move last bits.
 class LearnedProjection {
  public:
   /// Random weights, normal with mean 0 and deviation 1 / sqrt(code_dim): the reference's default. The same
@@ -70,15 +67,15 @@ class LearnedProjection {
                              SharedArray<float>::make(cells * columns, std::forward<Fill>(fill)));
   }
 
-  /// The projection whose weights are `rows`, (code_dim, d_model), which it shares. Throws
-  /// std::invalid_argument if a size is not positive or `rows` is of another size.
-  static LearnedProjection from_rows(int d_model, int code_dim, SharedArray<float> rows) {
-    check_row_count(d_model, code_dim, rows.size());
-    return LearnedProjection(d_model, code_dim, std::move(rows));
+  /// The projection whose weights are `weights`, (code_dim, d_model), row c those of cell c; it shares them.
+  /// Throws std::invalid_argument if a size is not positive or there are not as many.
+  static LearnedProjection from_weights(int d_model, int code_dim, SharedArray<float> weights) {
+    check_weight_count(d_model, code_dim, weights.size());
+    return LearnedProjection(d_model, code_dim, std::move(weights));
   }
 
   /// Throws std::invalid_argument if a size is not positive or `count` is not code_dim * d_model.
-  static void check_row_count(int d_model, int code_dim, std::size_t count) {
+  static void check_weight_count(int d_model, int code_dim, std::size_t count) {
     if (d_model < 1 || code_dim < 1 ||
         count / static_cast<std::size_t>(d_model) != static_cast<std::size_t>(code_dim) ||
         count % static_cast<std::size_t>(d_model) != 0)
@@ -88,28 +85,20 @@ class LearnedProjection {
   /// W, (d_model, D), in PyTorch's layout: from_torch(W).to_torch() is W bit for bit.
   RowMajorMatrix<float> to_torch() const {
     RowMajorMatrix<float> weight(d_model_, code_dim_);
-    transpose(rows_.data(), d_model_, code_dim_, d_model_, weight.data());
+    transpose(weights_.data(), d_model_, code_dim_, d_model_, weight.data());
     return weight;
   }
 
   int d_model() const noexcept { return d_model_; }    ///< Rows of W.
   int code_dim() const noexcept { return code_dim_; }  ///< Columns of W, D.
 
-  /// Whether these are the rows of an embedding that z-normalises.
-  bool is_centred() const noexcept { return is_centred_; }
-  /// The same weights, marked as centred.
-  LearnedProjection marked_centred() const {
-    LearnedProjection marked = *this;
-    marked.is_centred_ = true;
-    return marked;
-  }
-
-  /// All weights, (D, d_model): row c holds the weights of cell c.
-  const SharedArray<float>& rows() const noexcept { return rows_; }
+  /// All weights, (D, d_model): row c holds the weights of cell c. Copies share them.
+  const SharedArray<float>& weights() const& noexcept { return weights_; }
+  SharedArray<float> weights() const&& noexcept { return weights_; }  ///< Shares them.
 
  private:
-  LearnedProjection(int d_model, int code_dim, SharedArray<float> rows)
-      : d_model_(d_model), code_dim_(code_dim), rows_(std::move(rows)) {}
+  LearnedProjection(int d_model, int code_dim, SharedArray<float> weights)
+      : d_model_(d_model), code_dim_(code_dim), weights_(std::move(weights)) {}
 
   template <class Draw>
   static LearnedProjection random(int d_model, int code_dim, std::uint64_t seed, Draw draw) {
@@ -134,8 +123,7 @@ class LearnedProjection {
 
   int d_model_;
   int code_dim_;
-  bool is_centred_ = false;
-  SharedArray<float> rows_;
+  SharedArray<float> weights_;
 };
 
 }  // namespace KRONECKER_NAMESPACE

@@ -2,13 +2,13 @@
 
 /// The rows that a forward pass sums: a projection made ready for it.
 ///
-/// Z-normalisation subtracts from a code its mean, so e = W z does not change if every column of W is shifted
+/// Z-normalization subtracts from a code its mean, so e = W z does not change if every column of W is shifted
 /// by their mean w_bar, and with columns that sum to zero the mean of the code no longer matters:
 ///
 ///     e = a_L * sum_p (w_{cell_p} - w_bar)
 ///
-/// Centring once here is all of z-normalisation that is left (docs/identity.md derives it). Without
-/// z-normalisation the rows are the weights as they were learned. Either way they are then rounded to the
+/// Centering once here is all of z-normalization that is left (docs/identity.md derives it). Without
+/// z-normalization the rows are the weights as they were learned. Either way they are then rounded to the
 /// type in which they are stored.
 
 #include <kronecker/error.hpp>
@@ -31,16 +31,18 @@
 namespace KRONECKER_NAMESPACE {
 namespace detail {
 
-/// Throws std::invalid_argument if a weight is NaN or infinite, naming it as an entry of W. `what` begins the
-/// message.
-inline void check_finite(const LearnedProjection& projection, std::string_view what) {
-  const auto weights = projection.rows().span();
-  const auto bad = std::find_if_not(weights.begin(), weights.end(), is_finite);
-  if (bad == weights.end()) return;
-  const auto at = static_cast<std::size_t>(bad - weights.begin());
-  const auto d_model = static_cast<std::size_t>(projection.d_model());
-  fail<std::invalid_argument>(what, " (", at % d_model, ", ", at / d_model, ") is ", *bad,
+/// Throws std::invalid_argument if a value of (D, d_model) is NaN or infinite, naming it as an entry of W.
+/// `what` begins the message.
+inline void check_finite(std::span<const float> values, int d_model, std::string_view what) {
+  const auto bad = std::find_if_not(values.begin(), values.end(), is_finite);
+  if (bad == values.end()) return;
+  const auto at = static_cast<std::size_t>(bad - values.begin());
+  const auto columns = static_cast<std::size_t>(d_model);
+  fail<std::invalid_argument>(what, " (", at % columns, ", ", at / columns, ") is ", *bad,
                               ": weights must be finite");
+}
+inline void check_finite(const LearnedProjection& projection, std::string_view what) {
+  check_finite(projection.weights().span(), projection.d_model(), what);
 }
 
 /// The mean of all D rows, (d_model): summed in double in the order of the cells, and divided, since a
@@ -55,7 +57,7 @@ inline std::vector<double> mean_row(std::span<const float> rows, int d_model) {
 }
 
 /// Subtracts the mean of all rows from every row; in double, so that there is one rounding to float.
-inline void centre(std::span<float> rows, int d_model) {
+inline void center(std::span<float> rows, int d_model) {
   const std::vector<double> mean = mean_row(rows, d_model);
   for (std::size_t i = 0; i < rows.size(); i += mean.size())
     for (std::size_t column = 0; column < mean.size(); ++column)
@@ -63,10 +65,10 @@ inline void centre(std::span<float> rows, int d_model) {
 }
 
 /// The weights minus the mean of all D rows.
-inline LearnedProjection centred(const LearnedProjection& projection) {
+inline LearnedProjection centered(const LearnedProjection& projection) {
   return LearnedProjection::make(projection.d_model(), projection.code_dim(), [&](std::span<float> rows) {
-    std::copy_n(projection.rows().data(), rows.size(), rows.begin());
-    centre(rows, projection.d_model());
+    std::copy_n(projection.weights().data(), rows.size(), rows.begin());
+    center(rows, projection.d_model());
   });
 }
 
@@ -87,60 +89,70 @@ constexpr kernels::RowType row_type_of() {
 
 }  // namespace detail
 
-/// The rows of a projection, (D, d_model), stored as float, Eigen::bfloat16, Eigen::half or std::int8_t. An
-/// int8 row is multiplied by one float32 scale for each column. Immutable; copies share the numbers.
+/// The rows of a projection, (D, d_model), stored as float, Eigen::bfloat16, Eigen::half or std::int8_t;
+/// centered, if they are for codes that are z-normalized. An int8 row is multiplied by one float32 scale for
+/// each column. All stand for finite numbers. Copies share the numbers.
 template <class Scalar>
 class ProjectionRows {
  public:
   /// The type as the kernels name it.
   static constexpr kernels::RowType type = detail::row_type_of<Scalar>();
 
-  /// Rounds `weights` to Scalar, to the nearest; rows of floats share them. For int8, the scale of a column
-  /// is its largest magnitude / 127. Throws std::invalid_argument if a weight is beyond the range of Scalar.
-  /// O(D * d_model).
-  static ProjectionRows round(const LearnedProjection& weights) {
-    const int d_model = weights.d_model(), code_dim = weights.code_dim();
-    if constexpr (std::is_same_v<Scalar, float>) {
-      return ProjectionRows(d_model, code_dim, weights.rows());
-    } else if constexpr (std::is_same_v<Scalar, std::int8_t>) {
-      const SharedArray<float> scales = column_scales_of(weights);
-      return ProjectionRows(d_model, code_dim, quantized(weights, scales), scales);
-    } else {
-      const auto values = SharedArray<Scalar>::make(weights.rows().size(), [&](std::span<Scalar> rounded) {
-        for (std::size_t i = 0; i < rounded.size(); ++i) rounded[i] = static_cast<Scalar>(weights.rows()[i]);
-      });
-      const ProjectionRows rows(d_model, code_dim, values);
-      detail::check_finite(rows.to_projection(), "after rounding to 16 bits, projection weight");
-      return rows;
-    }
-  }
+  /// Centers the weights of `projection` in float32, if asked to, and rounds them to Scalar, to the nearest;
+  /// rows of floats that are not centered share them. For int8, the scale of a column is its largest
+  /// magnitude / 127. Throws std::invalid_argument if a weight is NaN, infinite or beyond the range of
+  /// Scalar. O(D * d_model).
+  ProjectionRows(const LearnedProjection& projection, bool is_centered)
+      : ProjectionRows(rounded(prepared(projection, is_centered), is_centered)) {}
 
-  /// Shares rows that were rounded before. Throws std::invalid_argument if a size is not positive, if there
-  /// are not code_dim * d_model numbers, or, for int8, d_model scales.
-  ProjectionRows(int d_model, int code_dim, SharedArray<Scalar> values, SharedArray<float> column_scales = {})
-      : d_model_(d_model),
-        code_dim_(code_dim),
-        values_(std::move(values)),
-        column_scales_(std::move(column_scales)) {
-    LearnedProjection::check_row_count(d_model, code_dim, values_.size());
+  /// Shares numbers that were the rows of an embedding, as a file holds them: they are trusted to be finite
+  /// and centered as stated, and not looked at. Throws std::invalid_argument if a size is not positive, if
+  /// there are not code_dim * d_model numbers, or, for int8, d_model scales.
+  static ProjectionRows trusted(int d_model, int code_dim, bool is_centered, SharedArray<Scalar> values,
+                                SharedArray<float> column_scales = {}) {
+    LearnedProjection::check_weight_count(d_model, code_dim, values.size());
     const std::size_t scales = type == kernels::RowType::int8 ? static_cast<std::size_t>(d_model) : 0;
-    if (column_scales_.size() != scales)
-      detail::fail<std::invalid_argument>(column_scales_.size(), " column scales given for rows that take ",
+    if (column_scales.size() != scales)
+      detail::fail<std::invalid_argument>(column_scales.size(), " column scales given for rows that take ",
                                           scales);
+    return {d_model, code_dim, is_centered, std::move(values), std::move(column_scales)};
   }
 
-  int d_model() const noexcept { return d_model_; }                       ///< Length of a row.
-  int code_dim() const noexcept { return code_dim_; }                     ///< Number of rows, D.
-  const SharedArray<Scalar>& values() const noexcept { return values_; }  ///< (D, d_model)
-  /// (D, d_model), to change them. Copies them first if they are shared, or mapped from a file.
-  std::span<Scalar> values_to_change() { return values_.values_to_change(); }
+  int d_model() const noexcept { return d_model_; }           ///< Length of a row.
+  int code_dim() const noexcept { return code_dim_; }         ///< Number of rows, D.
+  bool is_centered() const noexcept { return is_centered_; }  ///< Whether they sum to zero, but for rounding.
+  const SharedArray<Scalar>& values() const& noexcept { return values_; }  ///< (D, d_model)
   /// (d_model) for int8 rows, else empty.
-  const SharedArray<float>& column_scales() const noexcept { return column_scales_; }
+  const SharedArray<float>& column_scales() const& noexcept { return column_scales_; }
+  SharedArray<Scalar> values() const&& noexcept { return values_; }               ///< Shares them.
+  SharedArray<float> column_scales() const&& noexcept { return column_scales_; }  ///< Shares them.
+
+  /// Lets `change(std::span<float>)` write to all numbers, (D, d_model), and then centers them again, if they
+  /// were. Copies them first if they are shared, or mapped from a file. Throws std::invalid_argument if a
+  /// number is not finite then, naming its cell: the rows hold what was written.
+  template <class Change>
+  void update(Change&& change) requires std::is_same_v<Scalar, float> {
+    const std::span<float> values = values_.mutable_values();
+    std::forward<Change>(change)(values);
+    detail::check_finite(values, d_model_, "updated weight");
+    if (!is_centered_) return;
+    detail::center(values, d_model_);
+    detail::check_finite(values, d_model_, "after centering, updated weight");
+  }
+
+  /// The same rows, rounded to another type; shared if it is the same.
+  template <class Other>
+  ProjectionRows<Other> cast() const {
+    if constexpr (std::is_same_v<Other, Scalar>)
+      return *this;
+    else
+      return ProjectionRows<Other>::rounded(to_projection(), is_centered_);
+  }
 
   /// The rows as weights, each the number that its row stands for; rows of floats are shared.
   LearnedProjection to_projection() const {
     if constexpr (std::is_same_v<Scalar, float>) {
-      return LearnedProjection::from_rows(d_model_, code_dim_, values_);
+      return LearnedProjection::from_weights(d_model_, code_dim_, values_);
     } else {
       const auto columns = static_cast<std::size_t>(d_model_);
       return LearnedProjection::make(d_model_, code_dim_, [&](std::span<float> weights) {
@@ -159,15 +171,52 @@ class ProjectionRows {
   }
 
  private:
+  template <class>
+  friend class ProjectionRows;
+
   static constexpr double largest_int8 = 127;
+
+  ProjectionRows(int d_model, int code_dim, bool is_centered, SharedArray<Scalar> values,
+                 SharedArray<float> column_scales)
+      : d_model_(d_model),
+        code_dim_(code_dim),
+        is_centered_(is_centered),
+        values_(std::move(values)),
+        column_scales_(std::move(column_scales)) {}
+
+  static LearnedProjection prepared(const LearnedProjection& projection, bool is_centered) {
+    detail::check_finite(projection, "projection weight");
+    if (!is_centered) return projection;
+    const LearnedProjection centered = detail::centered(projection);
+    detail::check_finite(centered, "after centering, projection weight");
+    return centered;
+  }
+
+  static ProjectionRows rounded(const LearnedProjection& weights, bool is_centered) {
+    const int d_model = weights.d_model(), code_dim = weights.code_dim();
+    if constexpr (std::is_same_v<Scalar, float>) {
+      return {d_model, code_dim, is_centered, weights.weights(), {}};
+    } else if constexpr (std::is_same_v<Scalar, std::int8_t>) {
+      const SharedArray<float> scales = column_scales_of(weights);
+      return {d_model, code_dim, is_centered, quantized(weights, scales), scales};
+    } else {
+      const auto values = SharedArray<Scalar>::make(weights.weights().size(), [&](std::span<Scalar> rounded) {
+        for (std::size_t i = 0; i < rounded.size(); ++i)
+          rounded[i] = static_cast<Scalar>(weights.weights()[i]);
+      });
+      const ProjectionRows rows(d_model, code_dim, is_centered, values, {});
+      detail::check_finite(rows.to_projection(), "after rounding to 16 bits, projection weight");
+      return rows;
+    }
+  }
 
   static SharedArray<float> column_scales_of(const LearnedProjection& weights) {
     return SharedArray<float>::make(static_cast<std::size_t>(weights.d_model()),
                                     [&](std::span<float> scales) {
                                       std::fill(scales.begin(), scales.end(), 0.0f);
-                                      for (std::size_t i = 0; i < weights.rows().size(); ++i) {
+                                      for (std::size_t i = 0; i < weights.weights().size(); ++i) {
                                         float& largest = scales[i % scales.size()];
-                                        largest = (std::max)(largest, std::abs(weights.rows()[i]));
+                                        largest = (std::max)(largest, std::abs(weights.weights()[i]));
                                       }
                                       for (float& scale : scales)
                                         scale = static_cast<float>(scale / largest_int8);
@@ -176,10 +225,10 @@ class ProjectionRows {
 
   static SharedArray<std::int8_t> quantized(const LearnedProjection& weights,
                                             const SharedArray<float>& scales) {
-    return SharedArray<std::int8_t>::make(weights.rows().size(), [&](std::span<std::int8_t> rounded) {
+    return SharedArray<std::int8_t>::make(weights.weights().size(), [&](std::span<std::int8_t> rounded) {
       for (std::size_t i = 0; i < rounded.size(); ++i) {
         const double scale = scales[i % scales.size()];
-        const double nearest = scale > 0 ? std::floor(weights.rows()[i] / scale + 0.5) : 0.0;
+        const double nearest = scale > 0 ? std::floor(weights.weights()[i] / scale + 0.5) : 0.0;
         rounded[i] = static_cast<std::int8_t>(std::clamp(nearest, -largest_int8, largest_int8));
       }
     });
@@ -187,6 +236,7 @@ class ProjectionRows {
 
   int d_model_;
   int code_dim_;
+  bool is_centered_;
   SharedArray<Scalar> values_;
   SharedArray<float> column_scales_;
 };

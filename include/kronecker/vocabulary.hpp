@@ -60,10 +60,11 @@ class Vocabulary {
 
   /// The bytes of token `id`, valid as long as the vocabulary. Throws std::out_of_range if there is no such
   /// id.
-  std::string_view bytes(TokenId id) const {
+  std::string_view bytes(TokenId id) const& {
     check_id(id);
     return bytes_of(id);
   }
+  std::string_view bytes(TokenId) const&& = delete;
 
   /// Whether token `id` is special: one that its tokenizer inserts or reserves (begin of text, padding)
   /// rather than finds in a text. Throws std::out_of_range if there is no such id. O(log of their number).

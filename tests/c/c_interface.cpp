@@ -19,7 +19,7 @@ using test_support::ScratchFolder;
 
 namespace {
 
-using Embedding = KroneckerEmbedding<KroneckerEncoder<256, 16>>;
+using Embedding = KroneckerEmbedding<float>;
 
 Embedding make_embedding() {
   const KroneckerEncoder<256, 16> encoder;
@@ -69,7 +69,7 @@ TEMPLATE_TEST_CASE("embeddings are the library's bit for bit, and logits to roun
   const RowMajorMatrix<float> hidden = RowMajorMatrix<float>::Constant(2, 24, 0.5f);
   std::vector<float> logits(2 * 5), expected(2 * 5);
   REQUIRE(kronecker_logits(opened.embedding, hidden.data(), 2, logits.data(), logits.size()) == KRONECKER_OK);
-  kronecker::KroneckerHead(embedding).logits({hidden.data(), 48}, expected);
+  kronecker::KroneckerHead(embedding).logits(embedding, hidden, expected);
   // Another build than the library's may order and fuse the products otherwise.
   for (std::size_t i = 0; i < expected.size(); ++i) CHECK(std::abs(logits[i] - expected[i]) < 1e-5f);
 }
@@ -128,7 +128,7 @@ TEST_CASE("many threads use one embedding, each with its own message") {
   const Opened opened(folder / "e.kron");
   const RowMajorMatrix<float> hidden = RowMajorMatrix<float>::Constant(1, 24, 0.5f);
   std::vector<float> expected(5);
-  kronecker::KroneckerHead(embedding).logits({hidden.data(), 24}, expected);
+  kronecker::KroneckerHead(embedding).logits(embedding, hidden, expected);
   std::vector<int> is_right(8);
   std::vector<std::thread> threads;
   for (int thread = 0; thread < 8; ++thread)

@@ -17,7 +17,7 @@ std::string content_of(const std::filesystem::path& path) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using Encoder = kronecker::KroneckerEncoder<2, 2>;
-  static const kronecker::KroneckerEmbedding<Encoder> embedding(
+  static const kronecker::KroneckerEmbedding<> embedding(
       Encoder(), kronecker::Vocabulary({std::string(1, '\0'), "\1"}),
       kronecker::LearnedProjection::normal(32, 4, 1));
   return fuzz::read_as_file(data, size, [](const std::filesystem::path& path) {

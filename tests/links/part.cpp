@@ -53,7 +53,7 @@ std::uint64_t PART(bool make_a_mistake) {
   // The head's sums are ordered as each instruction set likes, so these are only close.
   const kronecker::KroneckerHead head(embedding);
   std::array<float, 3> logits = {};
-  head.logits(std::span<const float>(out).first(d_model), logits);
+  head.logits(embedding, std::span<const float>(out).first(d_model), logits);
   for (std::size_t token = 0; token < 3; ++token) {
     double expected = 0;
     for (std::size_t i = 0; i < d_model; ++i)

@@ -34,7 +34,7 @@ using test_support::ScratchFolder;
 namespace {
 
 using Encoder = kronecker::KroneckerEncoder<256, 16>;
-using Embedding = kronecker::KroneckerEmbedding<Encoder>;
+using Embedding = kronecker::KroneckerEmbedding<>;
 using Memory = std::unique_ptr<ggml_context, decltype(&ggml_free)>;
 
 /// A random model, and an embedding of its vocabulary that has nothing to do with its table.

@@ -13,7 +13,7 @@
 
 namespace {
 
-using Embedding = kronecker::KroneckerEmbedding<kronecker::KroneckerEncoder<256, 16>>;
+using Embedding = kronecker::KroneckerEmbedding<>;
 namespace fs = std::filesystem;
 
 kronecker::Vocabulary make_vocabulary() {

@@ -20,7 +20,7 @@ using test_support::ScratchFolder;
 namespace {
 
 /// Tokens with an empty one, one that is truncated, and one of bytes that are not text.
-KroneckerEmbedding<KroneckerEncoder<256, 8>> make_embedding(kronecker::CodeOptions options = {}) {
+KroneckerEmbedding<> make_embedding(kronecker::CodeOptions options = {}) {
   const KroneckerEncoder<256, 8> encoder(options);
   return {encoder, Vocabulary({"the", " quick", "", "\xFF\x01", " foxes and more"}),
           LearnedProjection::normal(12, encoder.code_dim(), 1)};

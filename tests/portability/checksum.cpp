@@ -28,25 +28,22 @@ class Checksum {
   std::uint64_t sum_ = 0xcbf29ce484222325u;
 };
 
-template <class Encoder, class Scalar>
-void add_embedding(Checksum& checksum, const kronecker::KroneckerEmbedding<Encoder, Scalar>& embedding) {
+template <class Scalar>
+void add_embedding(Checksum& checksum, const kronecker::KroneckerEmbedding<Scalar>& embedding) {
   const std::vector<kronecker::TokenId> ids = {1, 2};
   const auto table = embedding.table();
   checksum.add(embedding.projection().to_torch());
   checksum.add(table);
   checksum.add(embedding.forward(ids, {{1, "unseen"}}));
 
-  std::vector<kronecker::TokenId> all_ids;
-  for (kronecker::TokenId id = 0; id < embedding.vocab_size(); ++id) all_ids.push_back(id);
-  auto gradient = kronecker::gradient(embedding);
-  kronecker::accumulate_gradient(embedding, all_ids, {table.data(), static_cast<std::size_t>(table.size())},
-                                 gradient);
+  kronecker::ProjectionGradient gradient(embedding);
+  kronecker::accumulate_gradient(embedding, kronecker::TokenSequence::in_order(0, embedding.vocab_size()),
+                                 table, gradient);
   checksum.add(gradient.to_torch());
 }
 
-template <class Encoder>
-void add_all_of(Checksum& checksum, const Encoder& encoder, const std::vector<std::string>& tokens,
-                int d_model) {
+void add_all_of(Checksum& checksum, const kronecker::DynamicEncoder& encoder,
+                const std::vector<std::string>& tokens, int d_model) {
   const kronecker::Vocabulary vocabulary(tokens);
   for (int length = 0; length <= encoder.pos_dim(); ++length) checksum.add(encoder.scale(length));
   for (std::size_t i = 1; i < tokens.size(); ++i) checksum.add(encoder.cosine(tokens[i - 1], tokens[i]));
@@ -56,9 +53,9 @@ void add_all_of(Checksum& checksum, const Encoder& encoder, const std::vector<st
     const kronecker::KroneckerEmbedding embedding(encoder, vocabulary, projection);
     checksum.add(projection.to_torch());
     add_embedding(checksum, embedding);
-    add_embedding(checksum, embedding.template cast<Eigen::bfloat16>());
-    add_embedding(checksum, embedding.template cast<Eigen::half>());
-    add_embedding(checksum, embedding.template cast<std::int8_t>());
+    add_embedding(checksum, embedding.cast<Eigen::bfloat16>());
+    add_embedding(checksum, embedding.cast<Eigen::half>());
+    add_embedding(checksum, embedding.cast<std::int8_t>());
   }
 }
 

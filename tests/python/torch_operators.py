@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 library, golden = sys.argv[1:3]
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../python"))
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../bindings/python"))
 torch.ops.load_library(library)
 from kronecker_torch import KroneckerEmbedding  # noqa: E402
 

@@ -36,7 +36,8 @@ template <RowType type>
 void sum_rows(InstructionSet set, std::size_t d_model, std::size_t missing) {
   const auto rows = zeros<char>((2 * d_model - missing) * kernels::size_of(type));
   const auto column_scales = zeros<float>(d_model), out = zeros<float>(d_model);
-  kernels::gather_sum<type>(set, {rows.get(), column_scales.get(), d_model, 1}, token, out.get());
+  kernels::gather_sum<type, RowType::float32>(set, {rows.get(), column_scales.get(), d_model, 1}, token,
+                                              {out.get(), d_model, false});
 }
 
 template <RowType type>

@@ -29,8 +29,9 @@ void read_and_write(InstructionSet set, std::size_t written) {
   std::vector<float> out(d_model);
   std::thread writer([&] { rows[(written + 1) * d_model * kernels::size_of(type) - 1] = 1; });
   std::thread reader([&] {
-    kernels::gather_sum<type>(set, {rows.data(), column_scales.data(), d_model, 1},
-                              {&byte, &length, scales.data(), &id, 1}, out.data());
+    kernels::gather_sum<type, RowType::float32>(set, {rows.data(), column_scales.data(), d_model, 1},
+                                                {&byte, &length, scales.data(), &id, 1},
+                                                {out.data(), d_model, false});
   });
   writer.join();
   reader.join();

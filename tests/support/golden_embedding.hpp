@@ -30,7 +30,7 @@ inline std::vector<kronecker::TokenId> golden_ids() {
   return {ids.begin(), ids.end()};
 }
 
-inline kronecker::KroneckerEmbedding<GoldenEncoder> golden_embedding(kronecker::CodeOptions options) {
+inline kronecker::KroneckerEmbedding<> golden_embedding(kronecker::CodeOptions options) {
   return {GoldenEncoder(options), golden_vocabulary(),
           kronecker::LearnedProjection::from_torch(golden_matrix("emb_d8_p8_weight.npy"))};
 }

@@ -63,8 +63,8 @@ namespace detail {
 
 /// Calls `visit(ids)` for every set of two or more tokens that have the same bytes after truncation; ids are
 /// ascending. O(V log V) comparisons.
-template <class Encoder, class Visit>
-void for_each_shared_code(const Vocabulary& vocabulary, const Encoder& encoder, Visit visit) {
+template <class Visit>
+void for_each_shared_code(const Vocabulary& vocabulary, const DynamicEncoder& encoder, Visit visit) {
   std::vector<std::string_view> kept(static_cast<std::size_t>(vocabulary.size()));
   for (TokenId id = 0; id < vocabulary.size(); ++id)
     kept[static_cast<std::size_t>(id)] = encoder.truncate(vocabulary.bytes(id));
@@ -105,8 +105,7 @@ inline TokenId count_same_bytes(const Vocabulary& vocabulary) {
 
 /// How well the codes of `encoder` fit `vocabulary`. Throws std::invalid_argument if a token has a byte
 /// outside the encoder's alphabet. O(V log V) comparisons.
-template <int CharDim, int PosDim>
-Coverage coverage(const Vocabulary& vocabulary, const KroneckerEncoder<CharDim, PosDim>& encoder) {
+inline Coverage coverage(const Vocabulary& vocabulary, const DynamicEncoder& encoder) {
   Coverage result{.vocab_size = vocabulary.size(),
                   .truncated_tokens = detail::count_truncated(vocabulary, encoder.pos_dim()),
                   .empty_tokens = 0,

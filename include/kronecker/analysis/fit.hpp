@@ -10,6 +10,7 @@
 /// A table has V rows and a projection D; where D < V, most tables cannot be met, and tokens of equal code
 /// never can: read the residuals before using the result.
 
+#include <kronecker/cell.hpp>
 #include <kronecker/embedding.hpp>
 #include <kronecker/encoder.hpp>
 #include <kronecker/error.hpp>
@@ -61,14 +62,12 @@ using FitRow = Eigen::Matrix<double, 1, fit_columns>;
 /// The normal equations (A^T A + ridge) X = A^T T, for X of shape (D, columns).
 class FitEquations {
  public:
-  template <class Encoder>
-  FitEquations(const Encoder& encoder, const TokenBytes& token_bytes, double ridge)
+  FitEquations(const DynamicEncoder& encoder, const TokenBytes& token_bytes, double ridge)
       : token_bytes_(token_bytes),
         code_dim_(encoder.code_dim()),
-        is_centred_(encoder.options().z_normalize),
+        is_centered_(encoder.options().z_normalize),
         diagonal_(Eigen::VectorXd::Zero(code_dim_)) {
-    for (int length = 0; length <= encoder.pos_dim(); ++length)
-      scales_.push_back(static_cast<double>(encoder.scale(length)));
+    for (const float scale : encoder.scales()) scales_.push_back(static_cast<double>(scale));
     double squared_scales = 0;
     for_each_token([&](Eigen::Index, double scale, const auto& lit_cells) {
       squared_scales += scale * scale;
@@ -91,13 +90,13 @@ class FitEquations {
       target.head(columns) = scale * table.row(id).segment(column, columns).cast<double>();
       for (const Eigen::Index cell : lit_cells) sums.row(cell) += target;
     });
-    if (is_centred_) centre(sums);
+    if (is_centered_) center(sums);
     return sums;
   }
 
   /// (A^T A + ridge) X.
   FitBlock times(const FitBlock& x) const {
-    const FitRow mean = is_centred_ ? FitRow(x.colwise().mean()) : FitRow(FitRow::Zero());
+    const FitRow mean = is_centered_ ? FitRow(x.colwise().mean()) : FitRow(FitRow::Zero());
     FitBlock sums = FitBlock::Zero(code_dim_, fit_columns);
     for_each_token([&](Eigen::Index, double scale, const auto& lit_cells) {
       FitRow embedding = -static_cast<double>(lit_cells.size()) * mean;
@@ -105,13 +104,13 @@ class FitEquations {
       embedding *= scale * scale;
       for (const Eigen::Index cell : lit_cells) sums.row(cell) += embedding;
     });
-    if (is_centred_) centre(sums);
+    if (is_centered_) center(sums);
     sums += ridge_ * x;
     return sums;
   }
 
   /// Takes off what z-normalisation makes of no effect.
-  static void centre(FitBlock& x) {
+  static void center(FitBlock& x) {
     const FitRow mean = x.colwise().mean();
     x.rowwise() -= mean;
   }
@@ -125,14 +124,14 @@ class FitEquations {
     for (std::size_t id = 0; id < token_bytes_.lengths().size(); ++id) {
       const std::size_t length = token_bytes_.lengths()[id];
       for (std::size_t p = 0; p < length; ++p)
-        cells[p] = static_cast<Eigen::Index>(token_bytes_.bytes()[id * pos_dim + p] * pos_dim + p);
+        cells[p] = static_cast<Eigen::Index>(cell_of(token_bytes_.bytes()[id * pos_dim + p], p, pos_dim));
       if (length > 0) visit(static_cast<Eigen::Index>(id), scales_[length], std::span(cells.data(), length));
     }
   }
 
   TokenBytes token_bytes_;
   int code_dim_;
-  bool is_centred_;
+  bool is_centered_;
   std::vector<double> scales_;  // a_L
   double ridge_ = 0;
   Eigen::VectorXd diagonal_;
@@ -177,15 +176,14 @@ inline FitSolution solve(const FitEquations& equations, FitBlock gradient, const
 }
 
 /// Fills in the residuals of a fit, from the embeddings that its float32 projection really gives.
-template <class Encoder>
-void measure_residuals(const KroneckerEmbedding<Encoder>& embedding,
-                       const Eigen::Ref<const RowMajorMatrix<float>>& table, FitResult& fit) {
-  const double squared_table = table.template cast<double>().squaredNorm();
+inline void measure_residuals(const KroneckerEmbedding<float>& embedding,
+                              const Eigen::Ref<const RowMajorMatrix<float>>& table, FitResult& fit) {
+  const double squared_table = table.cast<double>().squaredNorm();
   const double typical_norm = std::sqrt(squared_table / static_cast<double>(table.rows()));
   double squared_residual = 0;
   for (TokenId id = 0; id < embedding.vocab_size(); ++id) {
-    const auto row = table.row(id).template cast<double>();
-    const double distance = (embedding.forward({id}).row(0).template cast<double>() - row).norm();
+    const auto row = table.row(id).cast<double>();
+    const double distance = (embedding.forward({id}).row(0).cast<double>() - row).norm();
     const double norm = row.norm() > 0 ? row.norm() : typical_norm;
     fit.residual.push_back(norm > 0 ? static_cast<float>(distance / norm) : 0.0f);
     squared_residual += distance * distance;
@@ -202,9 +200,9 @@ void measure_residuals(const KroneckerEmbedding<Encoder>& embedding,
 /// is not of V rows, has no columns, or has an entry that is not finite, if a token has a byte outside the
 /// alphabet, or if an option is out of its range. O(V * d_model * bytes per token) for an iteration; memory
 /// of the projection and O(V * pos_dim + D).
-template <int CharDim, int PosDim>
-FitResult fit_projection(const KroneckerEncoder<CharDim, PosDim>& encoder, const Vocabulary& vocabulary,
-                         const Eigen::Ref<const RowMajorMatrix<float>>& table, FitOptions options = {}) {
+inline FitResult fit_projection(const DynamicEncoder& encoder, const Vocabulary& vocabulary,
+                                const Eigen::Ref<const RowMajorMatrix<float>>& table,
+                                FitOptions options = {}) {
   if (table.rows() != vocabulary.size())
     detail::fail<std::invalid_argument>("a table of ", table.rows(), " rows does not fit the vocabulary of ",
                                         vocabulary.size(), " tokens");
@@ -226,9 +224,9 @@ FitResult fit_projection(const KroneckerEncoder<CharDim, PosDim>& encoder, const
     Eigen::Map<RowMajorMatrix<float>> rows(weights.data(), encoder.code_dim(), table.cols());
     for (Eigen::Index column = 0; column < table.cols(); column += detail::fit_columns) {
       detail::FitSolution solution = detail::solve(equations, equations.right_side(table, column), options);
-      if (encoder.options().z_normalize) detail::FitEquations::centre(solution.x);
+      if (encoder.options().z_normalize) detail::FitEquations::center(solution.x);
       const Eigen::Index columns = std::min<Eigen::Index>(detail::fit_columns, table.cols() - column);
-      rows.middleCols(column, columns) = solution.x.leftCols(columns).template cast<float>();
+      rows.middleCols(column, columns) = solution.x.leftCols(columns).cast<float>();
       iterations = (std::max)(iterations, solution.iterations);
       converged = converged && solution.converged;
       if (options.progress)

@@ -122,9 +122,8 @@ void for_each_match_count(const TokenBytes& token_bytes, const ByteQuery& query,
 }
 
 /// The cosine of any two tokens of these lengths that agree at `matches` positions.
-template <class Encoder>
-float cosine_of_lengths(const Encoder& encoder, std::size_t length_a, std::size_t length_b,
-                        std::size_t matches) {
+inline float cosine_of_lengths(const DynamicEncoder& encoder, std::size_t length_a, std::size_t length_b,
+                               std::size_t matches) {
   return encoder.cosine(std::string(length_a, '\0'),
                         std::string(matches, '\0') + std::string(length_b - matches, '\1'));
 }
@@ -136,9 +135,8 @@ float cosine_of_lengths(const Encoder& encoder, std::size_t length_a, std::size_
 /// never among them. With an empty query every cosine is 0, and all tokens tie. `token_bytes` must come from
 /// the same encoder. Throws std::invalid_argument if k < 1, if the pos_dim of the two differ, or if the query
 /// has a byte outside the alphabet. O(V * bytes of the query).
-template <int CharDim, int PosDim>
-Neighbors nearest_tokens(const TokenBytes& token_bytes, const KroneckerEncoder<CharDim, PosDim>& encoder,
-                         std::string_view query, int k) {
+inline Neighbors nearest_tokens(const TokenBytes& token_bytes, const DynamicEncoder& encoder,
+                                std::string_view query, int k) {
   detail::check_neighbor_count(k);
   if (token_bytes.pos_dim() != encoder.pos_dim())
     detail::fail<std::invalid_argument>("the token bytes' pos_dim ", token_bytes.pos_dim(),
@@ -186,9 +184,9 @@ Neighbors nearest_tokens(const TokenBytes& token_bytes, const KroneckerEncoder<C
 /// either is the zero vector. Otherwise as `nearest_tokens`. Every token is embedded, a block at a time.
 /// Throws std::invalid_argument if k < 1 or if the query has a byte outside the alphabet. O(V * d_model *
 /// bytes per token).
-template <class Encoder, class Scalar>
-Neighbors nearest_tokens_projected(const KroneckerEmbedding<Encoder, Scalar>& embedding,
-                                   std::string_view query, int k) {
+template <class Scalar>
+Neighbors nearest_tokens_projected(const KroneckerEmbedding<Scalar>& embedding, std::string_view query,
+                                   int k) {
   detail::check_neighbor_count(k);
   const Eigen::VectorXd wanted = embedding.embed(query).template cast<double>();
   const std::span<const std::uint8_t> lengths = embedding.token_bytes().lengths();

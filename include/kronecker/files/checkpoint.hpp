@@ -66,8 +66,8 @@ inline void export_projection(const std::filesystem::path& path, const LearnedPr
 /// float, Eigen::half or Eigen::bfloat16. The table is never held in memory as a whole. Throws FileError if
 /// the file cannot be written, and std::invalid_argument if a value is beyond the range of Scalar; an old
 /// file then stays as it was.
-template <class Scalar = float, class Encoder, class Rows>
-void export_table(const std::filesystem::path& path, const KroneckerEmbedding<Encoder, Rows>& embedding,
+template <class Scalar = float, class Rows>
+void export_table(const std::filesystem::path& path, const KroneckerEmbedding<Rows>& embedding,
                   const std::string& name) {
   write_safetensors(
       path,

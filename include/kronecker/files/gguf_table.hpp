@@ -206,8 +206,8 @@ inline const GgufTensor& table_to_replace(const std::string& path, const GgufDir
 /// d_model is not a multiple of 32, if a value is beyond the range of the type, or for a tied head that
 /// `options` say nothing about; FileError if the file cannot be written. A file that was at `path` then stays
 /// as it was. O(V * d_model + size of the model); the table is never held in memory as a whole.
-template <class Encoder, class Scalar>
-void export_gguf(const std::filesystem::path& path, const KroneckerEmbedding<Encoder, Scalar>& embedding,
+template <class Scalar>
+void export_gguf(const std::filesystem::path& path, const KroneckerEmbedding<Scalar>& embedding,
                  const std::filesystem::path& source, const GgufTableOptions& options = {}) {
   const MappedFile file(source);
   const GgufDirectory directory = parse_gguf_directory(file.path(), file.text());

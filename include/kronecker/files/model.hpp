@@ -29,6 +29,8 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
+#include <variant>
 #include <vector>
 
 namespace KRONECKER_NAMESPACE {
@@ -108,13 +110,83 @@ inline const TensorInfo& model_tensor(const SafetensorsFile& file, std::string_v
   return *tensor;
 }
 
+/// The encoder that a model file is for.
+inline DynamicEncoder read_encoder(const SafetensorsFile& file) {
+  const ModelMetadata metadata(file);
+  if (metadata.text("format") != model_format)
+    fail<FileError>(file.path(), ": not a saved embedding: the format is '", metadata.text("format"), "'");
+  if (const int version = metadata.number<int>("format_version");
+      version < 1 || version > model_format_version)
+    fail<FileError>(file.path(), ": format version ", version,
+                    " is unknown: this library reads versions 1 to ", model_format_version);
+  const int char_dim = metadata.number_within("char_dim", 2, 256);
+  const int pos_dim = metadata.number_within("pos_dim", 1, 255);
+  const CodeOptions options{metadata.flag("length_normalize"), metadata.flag("z_normalize"),
+                            metadata.number<float>("epsilon")};
+  if (!is_finite(options.epsilon) || options.epsilon < 0)
+    fail<FileError>(file.path(), ": the metadata 'epsilon' is ", options.epsilon,
+                    ", not a finite number >= 0");
+  return {char_dim, pos_dim, options};
+}
+
+/// The token bytes of a model file, within the alphabet of its encoder.
+inline TokenBytes read_token_bytes(const SafetensorsFile& file, int char_dim, int pos_dim) {
+  const TensorInfo& bytes = model_tensor(file, "token_bytes", 2);
+  const TensorInfo& lengths = model_tensor(file, "token_lengths", 1);
+  constexpr std::size_t most = (std::numeric_limits<TokenId>::max)();
+  if (lengths.count < 1 || lengths.count > most || bytes.shape[0] != lengths.count ||
+      bytes.shape[1] != static_cast<std::size_t>(pos_dim))
+    fail<FileError>(file.path(), ": 'token_bytes' of ", bytes.shape[0], " x ", bytes.shape[1], " and ",
+                    lengths.count, " 'token_lengths' do not fit pos_dim ", pos_dim);
+  const TokenId truncated =
+      ModelMetadata(file).number_within("truncated_tokens", 0, static_cast<TokenId>(lengths.count));
+  const auto token_bytes = file.values<std::uint8_t>(bytes);
+  const auto token_lengths = file.values<std::uint8_t>(lengths);
+  for (std::size_t id = 0; id < token_lengths.size(); ++id) {
+    const std::size_t length = token_lengths[id];
+    if (length > bytes.shape[1])
+      fail<FileError>(file.path(), ": token id ", id, " has a length of ", length, " over pos_dim ", pos_dim);
+    if (char_dim == 256) continue;
+    for (std::size_t p = 0; p < length; ++p)
+      if (token_bytes[id * bytes.shape[1] + p] >= char_dim)
+        fail<FileError>(file.path(), ": token id ", id, " has the byte ",
+                        token_bytes[id * bytes.shape[1] + p], " outside the alphabet of char_dim ", char_dim);
+  }
+  return {token_bytes, token_lengths, char_dim, pos_dim, truncated};
+}
+
+/// The embedding of a model file, with rows of type Scalar.
+template <class Scalar>
+KroneckerEmbedding<Scalar> read_model(const SafetensorsFile& file) {
+  const auto encoder = read_encoder(file);
+  const TensorInfo& rows = model_tensor(file, "projection.rows", 2);
+  constexpr std::size_t most = (std::numeric_limits<std::int32_t>::max)();
+  if (rows.shape[0] != static_cast<std::size_t>(encoder.code_dim()) || rows.shape[1] < 1 ||
+      rows.shape[1] > most)
+    fail<FileError>(file.path(), ": 'projection.rows' is ", rows.shape[0], " x ", rows.shape[1],
+                    ", not code_dim ", encoder.code_dim(), " x d_model");
+  TokenBytes tokens = read_token_bytes(file, encoder.char_dim(), encoder.pos_dim());
+  SharedArray<float> column_scales;
+  if constexpr (ProjectionRows<Scalar>::type == kernels::RowType::int8) {
+    const TensorInfo& scales = model_tensor(file, "projection.column_scales", 1);
+    if (scales.count != rows.shape[1])
+      fail<FileError>(file.path(), ": 'projection.column_scales' has ", scales.count, " values, not d_model ",
+                      rows.shape[1]);
+    column_scales = file.values<float>(scales);
+  }
+  return {encoder, std::move(tokens),
+          ProjectionRows<Scalar>::trusted(static_cast<int>(rows.shape[1]), encoder.code_dim(),
+                                          encoder.options().z_normalize, file.values<Scalar>(rows),
+                                          column_scales)};
+}
+
 }  // namespace detail
 
 /// Writes `embedding` to a model file. Throws FileError if it cannot be written; an old file then stays as it
 /// was.
-template <class Encoder, class Scalar>
-void save(const std::filesystem::path& path, const KroneckerEmbedding<Encoder, Scalar>& embedding) {
-  const Encoder& encoder = embedding.encoder();
+template <class Scalar>
+void save(const std::filesystem::path& path, const KroneckerEmbedding<Scalar>& embedding) {
+  const DynamicEncoder& encoder = embedding.encoder();
   const CodeOptions options = encoder.options();
   const TokenBytes& tokens = embedding.token_bytes();
   const ProjectionRows<Scalar>& rows = embedding.rows();
@@ -147,87 +219,27 @@ void save(const std::filesystem::path& path, const KroneckerEmbedding<Encoder, S
 }
 
 /// Opens a model file that `save` wrote: embeddings have the same bits as before saving. The rows stay in the
-/// file. Throws FileError if the file is none or is damaged, if a newer version wrote it, or if it is of
-/// another encoder size or row type than asked for. Header, shapes and lengths are checked; the rows are not
-/// looked at. O(V).
-template <class Encoder = KroneckerEncoder<>, class Scalar = float>
-KroneckerEmbedding<Encoder, Scalar> load(const std::filesystem::path& path) {
-  const SafetensorsFile file(path);
-  const detail::ModelMetadata metadata(file);
-  if (metadata.text("format") != detail::model_format)
-    detail::fail<FileError>(file.path(), ": not a saved embedding: the format is '", metadata.text("format"),
-                            "'");
-  if (const int version = metadata.number<int>("format_version");
-      version < 1 || version > model_format_version)
-    detail::fail<FileError>(file.path(), ": format version ", version,
-                            " is unknown: this library reads versions 1 to ", model_format_version);
-
-  const int char_dim = metadata.number_within("char_dim", 2, 256);
-  const int pos_dim = metadata.number_within("pos_dim", 1, 255);
-  if (!Encoder::has_sizes(char_dim, pos_dim))
-    detail::fail<FileError>(file.path(), ": the file is for char_dim ", char_dim, " and pos_dim ", pos_dim,
-                            ", not for the sizes that the encoder's type fixes");
-  const CodeOptions options{metadata.flag("length_normalize"), metadata.flag("z_normalize"),
-                            metadata.number<float>("epsilon")};
-  if (!detail::is_finite(options.epsilon) || options.epsilon < 0)
-    detail::fail<FileError>(file.path(), ": the metadata 'epsilon' is ", options.epsilon,
-                            ", not a finite number >= 0");
-  const Encoder encoder(char_dim, pos_dim, options);
-
-  const TensorInfo& rows = detail::model_tensor(file, "projection.rows", 2);
-  const TensorInfo& bytes = detail::model_tensor(file, "token_bytes", 2);
-  const TensorInfo& lengths = detail::model_tensor(file, "token_lengths", 1);
-  constexpr std::size_t most = (std::numeric_limits<std::int32_t>::max)();
-  if (rows.shape[0] != static_cast<std::size_t>(encoder.code_dim()) || rows.shape[1] < 1 ||
-      rows.shape[1] > most)
-    detail::fail<FileError>(file.path(), ": 'projection.rows' is ", rows.shape[0], " x ", rows.shape[1],
-                            ", not code_dim ", encoder.code_dim(), " x d_model");
-  if (lengths.count < 1 || lengths.count > most || bytes.shape[0] != lengths.count ||
-      bytes.shape[1] != static_cast<std::size_t>(pos_dim))
-    detail::fail<FileError>(file.path(), ": 'token_bytes' of ", bytes.shape[0], " x ", bytes.shape[1],
-                            " and ", lengths.count, " 'token_lengths' do not fit pos_dim ", pos_dim);
-  const auto vocab_size = static_cast<TokenId>(lengths.count);
-  const TokenId truncated = metadata.number_within("truncated_tokens", 0, vocab_size);
-  const auto token_bytes = file.values<std::uint8_t>(bytes);
-  const auto token_lengths = file.values<std::uint8_t>(lengths);
-  for (std::size_t id = 0; id < token_lengths.size(); ++id) {
-    const std::size_t length = token_lengths[id];
-    if (length > bytes.shape[1])
-      detail::fail<FileError>(file.path(), ": token id ", id, " has a length of ", length, " over pos_dim ",
-                              pos_dim);
-    if (char_dim == 256) continue;
-    for (std::size_t p = 0; p < length; ++p)
-      if (token_bytes[id * bytes.shape[1] + p] >= char_dim)
-        detail::fail<FileError>(file.path(), ": token id ", id, " has the byte ",
-                                token_bytes[id * bytes.shape[1] + p], " outside the alphabet of char_dim ",
-                                char_dim);
-  }
-  SharedArray<float> column_scales;
-  if constexpr (ProjectionRows<Scalar>::type == kernels::RowType::int8) {
-    const TensorInfo& scales = detail::model_tensor(file, "projection.column_scales", 1);
-    if (scales.count != rows.shape[1])
-      detail::fail<FileError>(file.path(), ": 'projection.column_scales' has ", scales.count,
-                              " values, not d_model ", rows.shape[1]);
-    column_scales = file.values<float>(scales);
-  }
-  return KroneckerEmbedding<Encoder, Scalar>::from_parts(
-      encoder, TokenBytes(token_bytes, token_lengths, pos_dim, truncated),
-      ProjectionRows<Scalar>(static_cast<int>(rows.shape[1]), encoder.code_dim(), file.values<Scalar>(rows),
-                             column_scales));
+/// file. Throws FileError if the file is none or is damaged, if a newer version wrote it, or if its rows are
+/// of another type than Scalar. Header, shapes, lengths and bytes are checked; the rows are not looked at.
+/// O(V * pos_dim).
+template <class Scalar = float>
+KroneckerEmbedding<Scalar> load(const std::filesystem::path& path) {
+  return detail::read_model<Scalar>(SafetensorsFile(path));
 }
 
-/// Opens a model file of any sizes and row type, and returns what `visit(embedding)` does. Throws FileError
-/// as `load`.
-template <class Visit>
-auto load_any(const std::filesystem::path& path, Visit&& visit) {
-  using Encoder = KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>;
+/// An embedding with rows of any type.
+using AnyEmbedding = std::variant<KroneckerEmbedding<float>, KroneckerEmbedding<Eigen::bfloat16>,
+                                  KroneckerEmbedding<Eigen::half>, KroneckerEmbedding<std::int8_t>>;
+
+/// Opens a model file with rows of any type. Throws FileError as `load`.
+inline AnyEmbedding load_any(const std::filesystem::path& path) {
   const SafetensorsFile file(path);
   const TensorInfo* rows = file.find("projection.rows");
-  const std::string type = rows != nullptr ? rows->type : "F32";  // if it is missing, `load` says so
-  if (type == "BF16") return visit(load<Encoder, Eigen::bfloat16>(path));
-  if (type == "F16") return visit(load<Encoder, Eigen::half>(path));
-  if (type == "I8") return visit(load<Encoder, std::int8_t>(path));
-  return visit(load<Encoder, float>(path));
+  const std::string type = rows != nullptr ? rows->type : "F32";  // if it is missing, reading says so
+  if (type == "BF16") return detail::read_model<Eigen::bfloat16>(file);
+  if (type == "F16") return detail::read_model<Eigen::half>(file);
+  if (type == "I8") return detail::read_model<std::int8_t>(file);
+  return detail::read_model<float>(file);
 }
 
 }  // namespace KRONECKER_NAMESPACE

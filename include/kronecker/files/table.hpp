@@ -7,6 +7,7 @@
 #include <kronecker/error.hpp>
 #include <kronecker/files/tensor_type.hpp>
 #include <kronecker/namespace.hpp>
+#include <kronecker/token_sequence.hpp>
 #include <kronecker/types.hpp>
 
 #include <algorithm>
@@ -14,7 +15,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <numeric>
 #include <ostream>
 #include <span>
 #include <stdexcept>
@@ -52,7 +52,7 @@ inline Q8_0 to_q8_0(std::span<const float, Q8_0::values> values) noexcept {
 template <class Stored>
 std::vector<Stored> stored_rows(std::span<const float> values, int d_model, TokenId first) {
   std::vector<Stored> stored;
-  const auto check = [&](std::size_t i, float as_stored, std::string_view type) {
+  const auto check_range = [&](std::size_t i, float as_stored, std::string_view type) {
     const auto width = static_cast<std::size_t>(d_model);
     if (!is_finite(as_stored))
       fail<std::invalid_argument>("the embedding of token id ", first + static_cast<TokenId>(i / width),
@@ -63,14 +63,14 @@ std::vector<Stored> stored_rows(std::span<const float> values, int d_model, Toke
     stored.reserve(values.size() / Q8_0::values);
     for (std::size_t i = 0; i < values.size(); i += Q8_0::values) {
       for (std::size_t j = i; j < i + Q8_0::values; ++j)
-        check(j, static_cast<float>(static_cast<Eigen::half>(values[j] / 127)), "Q8_0");
+        check_range(j, static_cast<float>(static_cast<Eigen::half>(values[j] / 127)), "Q8_0");
       stored.push_back(to_q8_0(values.subspan(i).template first<Q8_0::values>()));
     }
   } else {
     stored.reserve(values.size());
     for (std::size_t i = 0; i < values.size(); ++i) {
       stored.push_back(static_cast<Stored>(values[i]));
-      check(i, static_cast<float>(stored.back()), tensor_type_name<Stored>());
+      check_range(i, static_cast<float>(stored.back()), tensor_type_name<Stored>());
     }
   }
   return stored;
@@ -80,11 +80,9 @@ std::vector<Stored> stored_rows(std::span<const float> values, int d_model, Toke
 template <class Stored, class Embedding>
 void write_table(std::ostream& file, const Embedding& embedding) {
   constexpr TokenId block = 1024;
-  std::vector<TokenId> ids;
   for (TokenId first = 0; first < embedding.vocab_size() && file; first += block) {
-    ids.resize(static_cast<std::size_t>((std::min)(block, embedding.vocab_size() - first)));
-    std::iota(ids.begin(), ids.end(), first);
-    const RowMajorMatrix<float> rows = embedding.forward(ids);
+    const RowMajorMatrix<float> rows =
+        embedding.forward(TokenSequence::in_order(first, (std::min)(first + block, embedding.vocab_size())));
     const std::vector<Stored> stored =
         stored_rows<Stored>({rows.data(), static_cast<std::size_t>(rows.size())}, embedding.d_model(), first);
     file.write(reinterpret_cast<const char*>(stored.data()),

@@ -42,22 +42,21 @@ void run_embedding_node(ggml_tensor* out, const ggml_tensor*, const ggml_tensor*
 /// would: the same bits as `forward` with any number of threads. It runs on the CPU backend, and an id
 /// outside the vocabulary aborts there, as it does in ggml's own operations. The embedding is not copied: it
 /// must outlive the graph. Throws std::invalid_argument if `ids` is of another type or shape.
-template <class Encoder, class Scalar>
-ggml_tensor* embedding_node(ggml_context* context, const KroneckerEmbedding<Encoder, Scalar>& embedding,
+template <class Scalar>
+ggml_tensor* embedding_node(ggml_context* context, const KroneckerEmbedding<Scalar>& embedding,
                             ggml_tensor* ids) {
   if (ids->type != GGML_TYPE_I32 || ggml_nelements(ids) != ids->ne[0] || !ggml_is_contiguous(ids))
     detail::fail<std::invalid_argument>("the ids of an embedding node must be an I32 tensor (N), not ",
                                         ggml_type_name(ids->type), " (", ids->ne[0], ", ", ids->ne[1], ", ",
                                         ids->ne[2], ", ", ids->ne[3], ")");
-  using Embedding = KroneckerEmbedding<Encoder, Scalar>;
+  using Embedding = KroneckerEmbedding<Scalar>;
   // A custom operation takes its shape from its first input; in place, that input is its output's memory.
   ggml_tensor* out = ggml_new_tensor_2d(context, GGML_TYPE_F32, embedding.d_model(), ids->ne[0]);
   return ggml_map_custom2_inplace(context, out, ids, detail::run_embedding_node<Embedding>, GGML_N_TASKS_MAX,
                                   const_cast<Embedding*>(&embedding));
 }
 /// The node keeps the embedding's address.
-template <class Encoder, class Scalar>
-ggml_tensor* embedding_node(ggml_context*, const KroneckerEmbedding<Encoder, Scalar>&&,
-                            ggml_tensor*) = delete;
+template <class Scalar>
+ggml_tensor* embedding_node(ggml_context*, const KroneckerEmbedding<Scalar>&&, ggml_tensor*) = delete;
 
 }  // namespace KRONECKER_NAMESPACE

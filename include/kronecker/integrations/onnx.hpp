@@ -13,6 +13,7 @@
 /// The model holds the rows that some token lights and no others, so it knows the vocabulary alone; ids that
 /// are out of range are left to the runtime's own check, which takes -1 for the last token.
 
+#include <kronecker/cell.hpp>
 #include <kronecker/embedding.hpp>
 #include <kronecker/error.hpp>
 #include <kronecker/files/replace_file.hpp>
@@ -98,51 +99,42 @@ inline void describe(onnx::ValueInfoProto& value, const std::string& name, onnx:
 
 /// Which rows a vocabulary lights, and for each token the places of its rows among them.
 struct OnnxSlots {
-  std::vector<std::size_t> cells;        ///< Ascending; the row of zeros comes after them.
+  std::vector<std::uint32_t> cells;      ///< Ascending; the row of zeros comes after them.
   std::vector<std::uint16_t> of_tokens;  ///< (V, width), filled up with the row of zeros.
   std::size_t width = 1;                 ///< Bytes of the longest token.
   std::vector<float> scales;             ///< (V), a_L.
 };
 
-template <class Encoder, class Scalar>
-OnnxSlots onnx_slots(const KroneckerEmbedding<Encoder, Scalar>& embedding) {
+template <class Scalar>
+OnnxSlots onnx_slots(const KroneckerEmbedding<Scalar>& embedding) {
   const TokenBytes& tokens = embedding.token_bytes();
+  const std::span<const std::uint8_t> lengths = tokens.lengths();
   const auto pos_dim = static_cast<std::size_t>(tokens.pos_dim());
-  const auto for_each_cell = [&](auto visit) {
-    for (std::size_t id = 0; id < tokens.lengths().size(); ++id)
-      for (std::size_t p = 0; p < tokens.lengths()[id]; ++p)
-        visit(id, p, tokens.bytes()[id * pos_dim + p] * pos_dim + p);
-  };
   OnnxSlots found;
-  std::vector<bool> is_lit(static_cast<std::size_t>(embedding.encoder().code_dim()));
-  for_each_cell([&](std::size_t, std::size_t p, std::size_t cell) {
-    is_lit[cell] = true;
-    found.width = (std::max)(found.width, p + 1);
-  });
-  std::vector<std::uint16_t> slot_of_cell(is_lit.size());
-  for (std::size_t cell = 0; cell < is_lit.size(); ++cell)
-    if (is_lit[cell]) {
-      slot_of_cell[cell] = static_cast<std::uint16_t>(found.cells.size());
-      found.cells.push_back(cell);
-    }
+  found.cells = tokens.reached_cells();
+  found.width = (std::max)(std::size_t{1}, std::size_t{*std::max_element(lengths.begin(), lengths.end())});
   // At most 256 * 255 cells: the row of zeros has a 16-bit number too.
-  found.of_tokens.assign(tokens.lengths().size() * found.width,
-                         static_cast<std::uint16_t>(found.cells.size()));
-  for_each_cell([&](std::size_t id, std::size_t p, std::size_t cell) {
-    found.of_tokens[id * found.width + p] = slot_of_cell[cell];
-  });
-  for (const std::uint8_t length : tokens.lengths())
-    found.scales.push_back(embedding.encoder().scale(length));
+  std::vector<std::uint16_t> slot_of_cell(static_cast<std::size_t>(embedding.encoder().code_dim()));
+  for (std::size_t slot = 0; slot < found.cells.size(); ++slot)
+    slot_of_cell[found.cells[slot]] = static_cast<std::uint16_t>(slot);
+  found.of_tokens.assign(lengths.size() * found.width, static_cast<std::uint16_t>(found.cells.size()));
+  const std::vector<float> scales = embedding.encoder().scales();
+  for (std::size_t id = 0; id < lengths.size(); ++id) {
+    for (std::size_t p = 0; p < lengths[id]; ++p)
+      found.of_tokens[id * found.width + p] =
+          slot_of_cell[cell_of(tokens.bytes()[id * pos_dim + p], p, pos_dim)];
+    found.scales.push_back(scales[lengths[id]]);
+  }
   return found;
 }
 
 /// The rows that are lit, then one of zeros, as `Stored`.
 template <class Stored, class Scalar>
-std::vector<Stored> lit_rows(const ProjectionRows<Scalar>& rows, const std::vector<std::size_t>& cells) {
+std::vector<Stored> lit_rows(const ProjectionRows<Scalar>& rows, const std::vector<std::uint32_t>& cells) {
   const auto width = static_cast<std::size_t>(rows.d_model());
   std::vector<Stored> lit;
   lit.reserve((cells.size() + 1) * width);
-  for (const std::size_t cell : cells)
+  for (const std::uint32_t cell : cells)
     for (const Scalar value : rows.values().span().subspan(cell * width, width))
       lit.push_back(static_cast<Stored>(value));
   lit.resize(lit.size() + width, Stored(0));
@@ -154,8 +146,8 @@ std::vector<Stored> lit_rows(const ProjectionRows<Scalar>& rows, const std::vect
 /// The ONNX model of an embedding. Rows are stored as they are: float32, float16, or int8 with the scales of
 /// the columns; bfloat16, which runtimes hardly know, as float32. Outputs of int8 rows have our bits; others
 /// differ by the order in which the runtime sums. O(V * pos_dim + D * d_model).
-template <class Encoder, class Scalar>
-onnx::ModelProto to_onnx(const KroneckerEmbedding<Encoder, Scalar>& embedding) {
+template <class Scalar>
+onnx::ModelProto to_onnx(const KroneckerEmbedding<Scalar>& embedding) {
   using onnx::TensorProto;
   constexpr bool is_half = std::is_same_v<Scalar, Eigen::half>, is_int8 = std::is_same_v<Scalar, std::int8_t>;
   const detail::OnnxSlots token_slots = detail::onnx_slots(embedding);
@@ -227,8 +219,8 @@ onnx::ModelProto to_onnx(const KroneckerEmbedding<Encoder, Scalar>& embedding) {
 
 /// Writes the ONNX model of an embedding. Throws FileError if the file cannot be written, and then leaves an
 /// old file as it was; std::invalid_argument if the model is over protobuf's 2 GB.
-template <class Encoder, class Scalar>
-void export_onnx(const std::filesystem::path& path, const KroneckerEmbedding<Encoder, Scalar>& embedding) {
+template <class Scalar>
+void export_onnx(const std::filesystem::path& path, const KroneckerEmbedding<Scalar>& embedding) {
   const onnx::ModelProto model = to_onnx(embedding);
   constexpr std::size_t most = 0x7FFFFFFF;
   if (model.ByteSizeLong() > most)

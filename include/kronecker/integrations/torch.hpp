@@ -39,8 +39,7 @@ class KroneckerEmbeddingImpl : public torch::nn::Cloneable<KroneckerEmbeddingImp
   /// sqrt(D) from torch's generator. Of torch's options, num_embeddings must be the vocabulary's size, and
   /// padding_idx may be given. Throws std::invalid_argument for other sizes and for what has no meaning
   /// without a table: max_norm, scale_grad_by_freq, sparse and given weights.
-  template <int CharDim, int PosDim>
-  KroneckerEmbeddingImpl(const KroneckerEncoder<CharDim, PosDim>& encoder, const Vocabulary& vocabulary,
+  KroneckerEmbeddingImpl(const DynamicEncoder& encoder, const Vocabulary& vocabulary,
                          const torch::nn::EmbeddingOptions& torch_options)
       : options(torch_options),
         function_({encoder.char_dim(), encoder.pos_dim(), encoder.options()},
@@ -49,9 +48,7 @@ class KroneckerEmbeddingImpl : public torch::nn::Cloneable<KroneckerEmbeddingImp
   }
 
   /// The same with nothing but the width given.
-  template <int CharDim, int PosDim>
-  KroneckerEmbeddingImpl(const KroneckerEncoder<CharDim, PosDim>& encoder, const Vocabulary& vocabulary,
-                         std::int64_t d_model)
+  KroneckerEmbeddingImpl(const DynamicEncoder& encoder, const Vocabulary& vocabulary, std::int64_t d_model)
       : KroneckerEmbeddingImpl(encoder, vocabulary, torch::nn::EmbeddingOptions(vocabulary.size(), d_model)) {
   }
 
@@ -99,9 +96,7 @@ class KroneckerEmbeddingImpl : public torch::nn::Cloneable<KroneckerEmbeddingImp
   /// This library's own embedding of the weights as they are now, for kronecker::save, top tokens, export and
   /// everything else; it does not change with them. Weights of another type are rounded to float32. Throws
   /// std::invalid_argument if one is not finite.
-  kronecker::KroneckerEmbedding<Encoder, float> embedding() const {
-    return function_.embedding(projection->weight);
-  }
+  kronecker::KroneckerEmbedding<float> embedding() const { return function_.embedding(projection->weight); }
 
   /// Puts other weights there, as `import_projection` reads them. Throws std::invalid_argument if a size does
   /// not fit; nothing is changed then.
@@ -111,7 +106,7 @@ class KroneckerEmbeddingImpl : public torch::nn::Cloneable<KroneckerEmbeddingImp
                                                      learned.code_dim(), " does not fit the module's ",
                                                      options.embedding_dim(), " x ", encoder().code_dim());
     const torch::NoGradGuard no_gradient;
-    projection->weight.copy_(torch::from_blob(const_cast<float*>(learned.rows().data()),
+    projection->weight.copy_(torch::from_blob(const_cast<float*>(learned.weights().data()),
                                               {learned.code_dim(), learned.d_model()}, torch::kFloat)
                                  .t());
   }
@@ -124,8 +119,8 @@ class KroneckerEmbeddingImpl : public torch::nn::Cloneable<KroneckerEmbeddingImp
   /// call.
   void weights_changed() { function_.weights_changed(); }
 
-  const Encoder& encoder() const noexcept { return function_.encoder(); }  ///< Decides the codes.
-  TokenId vocab_size() const noexcept { return function_.vocab_size(); }   ///< Number of tokens, V.
+  const DynamicEncoder& encoder() const noexcept { return function_.encoder(); }  ///< Decides the codes.
+  TokenId vocab_size() const noexcept { return function_.vocab_size(); }          ///< Number of tokens, V.
 
   torch::nn::EmbeddingOptions options;    ///< As they were given.
   torch::nn::Linear projection{nullptr};  ///< Holds the weight.

@@ -26,13 +26,9 @@
 
 namespace KRONECKER_NAMESPACE::torch_module {
 
-/// Encoders of all sizes.
-using Encoder = KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>;
-
 namespace detail {
 
-using CpuEmbedding = kronecker::KroneckerEmbedding<Encoder, float>;
-using CpuHead = KroneckerHead<Encoder, float>;
+using CpuEmbedding = kronecker::KroneckerEmbedding<float>;
 
 inline std::span<const float> numbers(const torch::Tensor& tensor) {
   return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
@@ -50,8 +46,8 @@ std::span<T> part(std::span<T> values, std::int64_t begin, std::int64_t end, std
 
 /// The gradient of W as torch wants it, (d_model, D), in the memory of `sums`.
 inline torch::Tensor weight_gradient(std::shared_ptr<ProjectionGradient> sums) {
-  if (sums->is_centred()) kronecker::detail::centre(sums->rows(), sums->d_model());
-  float* values = sums->rows().data();
+  if (sums->is_centered()) kronecker::detail::center(sums->values(), sums->d_model());
+  float* values = sums->values().data();
   const std::int64_t rows = sums->code_dim(), columns = sums->d_model();
   return torch::from_blob(
              values, {rows, columns}, [sums = std::move(sums)](void*) {}, torch::kFloat)
@@ -62,9 +58,9 @@ inline torch::Tensor weight_gradient(std::shared_ptr<ProjectionGradient> sums) {
 template <class Accumulate>
 torch::Tensor gradient_by_columns(const CpuEmbedding& embedding, Accumulate accumulate) {
   constexpr std::int64_t least_columns = 16;  // a cache line
-  const auto sums = std::make_shared<ProjectionGradient>(gradient(embedding));
+  const auto sums = std::make_shared<ProjectionGradient>(embedding);
   at::parallel_for(0, embedding.d_model(), least_columns, [&](std::int64_t begin, std::int64_t end) {
-    accumulate(*sums, ColumnRange{static_cast<int>(begin), static_cast<int>(end)});
+    accumulate(*sums, Range{static_cast<std::size_t>(begin), static_cast<std::size_t>(end)});
   });
   return weight_gradient(sums);
 }
@@ -115,7 +111,7 @@ class Embed : public torch::autograd::Function<Embed> {
     const auto call = c10::static_intrusive_pointer_cast<Call>(context->saved_data["call"].toCapsule());
     const torch::Tensor grad_out = gradients[0].contiguous();
     return {gradient_by_columns(call->embedding,
-                                [&](ProjectionGradient& gradient, ColumnRange columns) {
+                                [&](ProjectionGradient& gradient, Range columns) {
                                   accumulate_gradient(call->embedding, call->ids, numbers(grad_out), gradient,
                                                       columns);
                                 }),
@@ -127,8 +123,10 @@ class Embed : public torch::autograd::Function<Embed> {
 class Logits : public torch::autograd::Function<Logits> {
  public:
   struct Call : torch::CustomClassHolder {
-    explicit Call(CpuHead head_) : head(std::move(head_)) {}
-    CpuHead head;
+    Call(CpuEmbedding embedding_, std::shared_ptr<const KroneckerHead> head_)
+        : embedding(std::move(embedding_)), head(std::move(head_)) {}
+    CpuEmbedding embedding;
+    std::shared_ptr<const KroneckerHead> head;
   };
 
   /// As the head does, which would count the states of its part alone.
@@ -143,14 +141,14 @@ class Logits : public torch::autograd::Function<Logits> {
 
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& weight,
                                const torch::Tensor& hidden, c10::intrusive_ptr<Call> call) {
-    const CpuHead& head = call->head;
+    const KroneckerHead& head = *call->head;
     const std::int64_t count = hidden.size(0);
     check_finite(hidden);
     torch::Tensor out = torch::empty({count, head.vocab_size()}, hidden.options().requires_grad(false));
     constexpr std::int64_t block = 64;  // as many as the head takes at a time, whatever the threads are
     at::parallel_for(0, (count + block - 1) / block, 1, [&](std::int64_t begin, std::int64_t end) {
       const std::int64_t first = begin * block, last = (std::min)(end * block, count);
-      head.logits(part(numbers(hidden), first, last, head.d_model()),
+      head.logits(call->embedding, part(numbers(hidden), first, last, call->embedding.d_model()),
                   part(numbers_to_change(out), first, last, head.vocab_size()));
     });
     // Keeping the weight makes torch notice if it is changed before the backward pass.
@@ -165,12 +163,29 @@ class Logits : public torch::autograd::Function<Logits> {
     const torch::Tensor weight = saved[0], hidden = saved[1], grad_logits = gradients[0].contiguous();
     check_first_derivative({grad_logits, weight, hidden});
     const auto call = c10::static_intrusive_pointer_cast<Call>(context->saved_data["call"].toCapsule());
+    const CpuEmbedding& embedding = call->embedding;
+    const KroneckerHead& head = *call->head;
     torch::Tensor grad_hidden = torch::zeros_like(hidden);
-    torch::Tensor grad_weight =
-        gradient_by_columns(call->head.embedding(), [&](ProjectionGradient& gradient, ColumnRange columns) {
-          accumulate_gradient(call->head, numbers(hidden), numbers(grad_logits), gradient,
-                              numbers_to_change(grad_hidden), columns);
-        });
+    const auto sums = std::make_shared<ProjectionGradient>(embedding);
+    std::vector<float> products;
+    constexpr auto block = static_cast<std::int64_t>(KroneckerHead::most_hidden_states);
+    for (std::int64_t first = 0; first < hidden.size(0); first += block) {
+      const std::int64_t end = (std::min)(first + block, hidden.size(0));
+      products.resize(product_gradients_size(head, static_cast<std::size_t>(end - first)));
+      at::parallel_for(0, end - first, 1, [&](std::int64_t state, std::int64_t end_state) {
+        product_gradients(head, part(numbers(grad_logits), first, end, head.vocab_size()), products,
+                          {static_cast<std::size_t>(state), static_cast<std::size_t>(end_state)});
+      });
+      constexpr std::int64_t least_columns = 16;  // a cache line
+      at::parallel_for(
+          0, embedding.d_model(), least_columns, [&](std::int64_t column, std::int64_t end_column) {
+            accumulate_product_gradients(
+                head, embedding, part(numbers(hidden), first, end, embedding.d_model()), products, *sums,
+                part(numbers_to_change(grad_hidden), first, end, embedding.d_model()),
+                {static_cast<std::size_t>(column), static_cast<std::size_t>(end_column)});
+          });
+    }
+    torch::Tensor grad_weight = weight_gradient(sums);
     return {std::move(grad_weight), std::move(grad_hidden), {}};
   }
 };

@@ -62,10 +62,10 @@ inline std::vector<TokenId> to_ids(const torch::Tensor& ids, TokenId vocab_size)
 class EmbeddingFunction {
  public:
   /// `tokens` within the encoder's alphabet and of its pos_dim.
-  EmbeddingFunction(Encoder encoder, TokenBytes tokens)
+  EmbeddingFunction(DynamicEncoder encoder, TokenBytes tokens)
       : encoder_(std::move(encoder)), token_bytes_(std::move(tokens)) {}
 
-  const Encoder& encoder() const noexcept { return encoder_; }             ///< Decides the codes.
+  const DynamicEncoder& encoder() const noexcept { return encoder_; }      ///< Decides the codes.
   const TokenBytes& token_bytes() const noexcept { return token_bytes_; }  ///< Of the vocabulary.
   TokenId vocab_size() const noexcept { return token_bytes_.size(); }      ///< Number of tokens, V.
 
@@ -73,7 +73,7 @@ class EmbeddingFunction {
   /// std::out_of_range if an id on the CPU is outside the vocabulary (others are left to torch's check),
   /// std::invalid_argument if ids are of another type or the weight of another size.
   torch::Tensor embed(const torch::Tensor& weight, const torch::Tensor& ids) const {
-    check(weight);
+    check_weight(weight);
     check_integers(ids);
     if (uses_kernels(weight))
       return shaped(
@@ -89,7 +89,7 @@ class EmbeddingFunction {
   torch::Tensor embed(const torch::Tensor& weight, const torch::Tensor& ids,
                       const std::map<std::size_t, std::string>& overrides) const {
     if (overrides.empty()) return embed(weight, ids);
-    check(weight);
+    check_weight(weight);
     check_integers(ids);
     std::vector<std::string> strings;
     for (const TokenId token : detail::to_ids(ids, vocab_size())) strings.emplace_back(bytes(token));
@@ -108,8 +108,7 @@ class EmbeddingFunction {
                     ids);
     std::vector<TokenId> order(static_cast<std::size_t>(tokens.size()));
     std::iota(order.begin(), order.end(), TokenId{0});
-    const auto embedding =
-        detail::CpuEmbedding::from_parts(encoder_, tokens, snapshot(weight)->embedding.rows());
+    const auto embedding = detail::CpuEmbedding(encoder_, tokens, snapshot(weight)->embedding.rows());
     return shaped(embed_with_kernels(weight, embedding, std::move(order)), ids);
   }
 
@@ -118,7 +117,7 @@ class EmbeddingFunction {
   /// floating or on another device than the weight, if the weight is of another size, or, of float32 on the
   /// CPU, if a state is not finite.
   torch::Tensor logits(const torch::Tensor& weight, const torch::Tensor& hidden) const {
-    check(weight);
+    check_weight(weight);
     const std::int64_t d_model = weight.size(0);
     if (hidden.dim() == 0 || hidden.size(-1) != d_model)
       kronecker::detail::fail<std::invalid_argument>("hidden states whose last dimension is ",
@@ -132,7 +131,7 @@ class EmbeddingFunction {
     shape.back() = vocab_size();
     const torch::Tensor states = hidden.reshape({-1, d_model});
     if (uses_kernels(weight) && states.scalar_type() == torch::kFloat) {
-      auto call = c10::make_intrusive<detail::Logits::Call>(snapshot(weight)->head());
+      auto call = c10::make_intrusive<detail::Logits::Call>(snapshot(weight)->embedding, head(weight));
       return detail::Logits::apply(weight, states.contiguous(), std::move(call)).reshape(shape);
     }
     const std::shared_ptr<const detail::DeviceTokens> tokens = tokens_on_device(weight);
@@ -147,13 +146,13 @@ class EmbeddingFunction {
   detail::CpuEmbedding embedding(const torch::Tensor& weight) const {
     const LearnedProjection learned = learned_projection(weight);
     kronecker::detail::check_finite(learned, "weight");
-    return detail::CpuEmbedding::from_parts(encoder_, token_bytes_, rows_of(learned));
+    return detail::CpuEmbedding(encoder_, token_bytes_, rows_of(learned));
   }
 
   /// A copy of the weights, (d_model, D), in float32. Throws std::invalid_argument if they are of another
   /// size.
   LearnedProjection learned_projection(const torch::Tensor& weight) const {
-    check(weight);
+    check_weight(weight);
     return LearnedProjection::make(static_cast<int>(weight.size(0)), encoder_.code_dim(),
                                    [&](std::span<float> copy) {
                                      const torch::Tensor rows = rows_on_cpu(weight);
@@ -171,23 +170,18 @@ class EmbeddingFunction {
   // Everything that follows from the weights, made once for every change of them.
   struct Snapshot {
     explicit Snapshot(detail::CpuEmbedding made) : embedding(std::move(made)) {}
-    detail::CpuHead head() {
-      std::call_once(head_is_made, [&] { made_head.emplace(embedding); });
-      return *made_head;
-    }
     detail::CpuEmbedding embedding;
-    std::once_flag head_is_made;
-    std::optional<detail::CpuHead> made_head;
   };
   struct Cache {
     std::mutex mutex;
     std::shared_ptr<Snapshot> snapshot;
+    std::shared_ptr<const KroneckerHead> head;
     std::optional<detail::WeightState> state;
     std::shared_ptr<const detail::DeviceTokens> tokens;
     torch::TensorOptions tokens_options;
   };
 
-  void check(const torch::Tensor& weight) const {
+  void check_weight(const torch::Tensor& weight) const {
     if (weight.dim() != 2 || weight.size(0) < 1 || weight.size(1) != encoder_.code_dim())
       kronecker::detail::fail<std::invalid_argument>("a weight of ", weight.dim() == 2 ? weight.size(0) : 0,
                                                      " x ", weight.dim() == 2 ? weight.size(1) : 0,
@@ -248,6 +242,14 @@ class EmbeddingFunction {
     return cache_->tokens;
   }
 
+  // Which cells the vocabulary reaches, found out when logits are first asked for.
+  std::shared_ptr<const KroneckerHead> head(const torch::Tensor& weight) const {
+    const std::shared_ptr<Snapshot> current = snapshot(weight);
+    const std::lock_guard lock(cache_->mutex);
+    if (!cache_->head) cache_->head = std::make_shared<const KroneckerHead>(current->embedding);
+    return cache_->head;
+  }
+
   // The weights by columns, (D, d_model), in float32: their own memory, if they lie so there.
   static torch::Tensor rows_on_cpu(const torch::Tensor& weight) {
     return weight.detach().to(torch::kCPU, torch::kFloat).t().contiguous();
@@ -259,13 +261,12 @@ class EmbeddingFunction {
     const SharedArray<float> shared({rows, rows->data_ptr<float>()},
                                     static_cast<std::size_t>(weight.numel()));
     const auto learned =
-        LearnedProjection::from_rows(static_cast<int>(weight.size(0)), encoder_.code_dim(), shared);
+        LearnedProjection::from_weights(static_cast<int>(weight.size(0)), encoder_.code_dim(), shared);
     return rows_of(learned);
   }
 
   ProjectionRows<float> rows_of(const LearnedProjection& learned) const {
-    return ProjectionRows<float>::round(encoder_.options().z_normalize ? kronecker::detail::centred(learned)
-                                                                       : learned);
+    return ProjectionRows<float>(learned, encoder_.options().z_normalize);
   }
 
   std::shared_ptr<Snapshot> snapshot(const torch::Tensor& weight) const {
@@ -274,14 +275,14 @@ class EmbeddingFunction {
     std::optional<detail::WeightState> state;
     if (!weight.is_inference()) state.emplace(weight);
     if (!cache_->snapshot || !state || !(state == cache_->state)) {
-      cache_->snapshot = std::make_shared<Snapshot>(
-          detail::CpuEmbedding::from_parts(encoder_, token_bytes_, rows_to_gather(weight)));
+      cache_->snapshot =
+          std::make_shared<Snapshot>(detail::CpuEmbedding(encoder_, token_bytes_, rows_to_gather(weight)));
       cache_->state = std::move(state);
     }
     return cache_->snapshot;
   }
 
-  Encoder encoder_;
+  DynamicEncoder encoder_;
   TokenBytes token_bytes_;
   std::shared_ptr<Cache> cache_ = std::make_shared<Cache>();
 };

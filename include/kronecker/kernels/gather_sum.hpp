@@ -10,6 +10,7 @@
 /// this folder knows how the sum is taken.
 
 #include <kronecker/kernels/outputs.hpp>
+#include <kronecker/kernels/rounding.hpp>
 #include <kronecker/kernels/row_type.hpp>
 #include <kronecker/kernels/vectors.hpp>
 
@@ -17,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 namespace KRONECKER_NAMESPACE::kernels {
 
@@ -34,16 +36,17 @@ template <RowType type>
 inline constexpr std::size_t columns_in_tile = 4096 / size_of(type);
 
 /// Whether to write around the caches. It pays once the output would not stay in them anyway: the memory is
-/// then written without being read first, and the rows keep the caches to themselves. It takes an output
-/// that is aligned to 16 bytes, and rows that whole vectors fill.
-[[maybe_unused]] static inline bool pays_to_stream(const Rows& rows, const Tokens& tokens,
-                                                   const float* out) noexcept {
+/// then written without being read first, and the rows keep the caches to themselves. It takes numbers that
+/// are replaced, each token's aligned to 16 bytes, and rows that whole vectors fill.
+template <RowType out_type>
+static inline bool pays_to_stream(const Rows& rows, const Tokens& tokens, const Output& output) noexcept {
 #ifdef KRONECKER_HAS_AVX
   constexpr std::size_t least_bytes = std::size_t{4} << 20;
-  return tokens.count * rows.d_model * sizeof(float) >= least_bytes &&
-         reinterpret_cast<std::uintptr_t>(out) % 16 == 0 && rows.d_model % 32 == 0;
+  return tokens.count * rows.d_model * size_of(out_type) >= least_bytes && !output.accumulate &&
+         reinterpret_cast<std::uintptr_t>(output.values) % 16 == 0 &&
+         output.stride * size_of(out_type) % 16 == 0 && rows.d_model % 32 == 0;
 #else
-  static_cast<void>(rows), static_cast<void>(tokens), static_cast<void>(out);
+  static_cast<void>(rows), static_cast<void>(tokens), static_cast<void>(output);
   return false;
 #endif
 }
@@ -56,18 +59,22 @@ inline constexpr std::size_t columns_in_tile = 4096 / size_of(type);
 
 namespace KRONECKER_NAMESPACE::kernels {
 
-/// Writes the embeddings of a sequence of tokens, (count, d_model), to `out`, with the instructions of `set`,
-/// which the processor must have; zeros for a token without bytes. `out` may have any alignment and must not
-/// overlap the rows. Rows of another type than `type` are not noticed. O(d_model * bytes).
-template <RowType type>
+/// Writes the embeddings of a sequence of tokens, with the instructions of `set`, which the processor must
+/// have; zeros for a token without bytes. Numbers that are not float32 are rounded once, to nearest even, and
+/// what is not a number becomes a quiet one. Accumulating, the embedding is first rounded to float32, then
+/// added in float32, and a token without bytes adds nothing. The output must not overlap the rows; what lies
+/// between one token's numbers and the next one's stays as it is. Rows of another type than `type`, and
+/// outputs of another than `out_type`, are not noticed. O(d_model * bytes).
+template <RowType type, RowType out_type>
 static inline void gather_sum(InstructionSet set, const Rows& rows, const Tokens& tokens,
-                              float* out) noexcept {
+                              const Output& output) noexcept {
+  static_assert(out_type != RowType::int8, "an output has no scales of columns");
 #ifdef KRONECKER_HAS_AVX
-  if (set == InstructionSet::avx512) return avx512::gather_sum<type>(rows, tokens, out);
-  if (set == InstructionSet::avx2) return avx2::gather_sum<type>(rows, tokens, out);
+  if (set == InstructionSet::avx512) return avx512::gather_sum<type, out_type>(rows, tokens, output);
+  if (set == InstructionSet::avx2) return avx2::gather_sum<type, out_type>(rows, tokens, output);
 #endif
   static_cast<void>(set);
-  baseline::gather_sum<type>(rows, tokens, out);
+  baseline::gather_sum<type, out_type>(rows, tokens, output);
 }
 
 }  // namespace KRONECKER_NAMESPACE::kernels

@@ -52,8 +52,8 @@ struct RowMultiples {
 
 namespace KRONECKER_NAMESPACE::kernels {
 
-/// Multiplies rows with vectors, with the instructions of `set`. int8 rows are taken without their column
-/// scales. O(cell_count * vector_count * d_model).
+/// Multiplies rows with vectors, with the instructions of `set`. The column
+/// scales of int8 rows multiply the vectors, unless they are null. O(cell_count * vector_count * d_model).
 template <RowType type>
 static inline void multiply_rows(InstructionSet set, const Rows& rows, const RowProducts& products) noexcept {
 #ifdef KRONECKER_HAS_AVX

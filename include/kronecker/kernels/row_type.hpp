@@ -1,7 +1,9 @@
 #pragma once
 
-/// What the kernels take: rows of numbers in one of four types, and the tokens that light them.
+/// What the kernels take: rows of numbers in one of four types, the tokens that light them, and where the
+/// sums go.
 
+#include <kronecker/cell.hpp>
 #include <kronecker/namespace.hpp>
 
 #include <cstddef>
@@ -34,9 +36,16 @@ struct Rows {
 struct Tokens {
   const std::uint8_t* bytes;    ///< (V, pos_dim): the bytes of each token of a vocabulary.
   const std::uint8_t* lengths;  ///< (V): how many of them it has.
-  const float* scales;          ///< (pos_dim + 1): a_L for each length.
+  const float* scales;          ///< (pos_dim + 1): a_L for each length; numbers.
   const std::int32_t* ids;      ///< (count): the tokens, each below V.
   std::size_t count;            ///< Length of the sequence.
+};
+
+/// Where the embeddings of a sequence of tokens go: d_model numbers for each.
+struct Output {
+  void* values;        ///< The first token's numbers; any alignment.
+  std::size_t stride;  ///< Numbers from one token's to the next one's, at least d_model.
+  bool accumulate;     ///< Whether to add to what is there instead of replacing it.
 };
 
 }  // namespace KRONECKER_NAMESPACE::kernels

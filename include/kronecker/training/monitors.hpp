@@ -5,18 +5,17 @@
 
 #include <kronecker/embedding.hpp>
 #include <kronecker/namespace.hpp>
+#include <kronecker/token_sequence.hpp>
 #include <kronecker/types.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <span>
 
 namespace KRONECKER_NAMESPACE {
 
-/// The Frobenius norm of the projection: of the centred rows, if codes are z-normalised. O(D * d_model).
-template <class Encoder>
-double projection_norm(const KroneckerEmbedding<Encoder, float>& embedding) {
+/// The Frobenius norm of the projection: of the centered rows, if codes are z-normalised. O(D * d_model).
+inline double projection_norm(const KroneckerEmbedding<float>& embedding) {
   double sum = 0;
   for (const float weight : embedding.rows().values().span())
     sum += static_cast<double>(weight) * static_cast<double>(weight);
@@ -25,13 +24,13 @@ double projection_norm(const KroneckerEmbedding<Encoder, float>& embedding) {
 
 /// The mean Euclidean norm of the embeddings of some tokens; 0 if there are none. Throws std::out_of_range if
 /// an id is out of range. O(N * d_model * bytes per token).
-template <class Encoder, class Scalar>
-double mean_output_norm(const KroneckerEmbedding<Encoder, Scalar>& embedding, std::span<const TokenId> ids) {
+template <class Scalar>
+double mean_output_norm(const KroneckerEmbedding<Scalar>& embedding, TokenSequence tokens) {
   constexpr std::size_t block = 256;
   double sum = 0;
-  for (std::size_t first = 0; first < ids.size(); first += block) {
+  for (std::size_t first = 0; first < tokens.size(); first += block) {
     const RowMajorMatrix<float> out =
-        embedding.forward(ids.subspan(first, (std::min)(block, ids.size() - first)));
+        embedding.forward(tokens.part(first, (std::min)(block, tokens.size() - first)));
     for (Eigen::Index i = 0; i < out.rows(); ++i) {
       double squares = 0;
       for (Eigen::Index j = 0; j < out.cols(); ++j)
@@ -39,7 +38,7 @@ double mean_output_norm(const KroneckerEmbedding<Encoder, Scalar>& embedding, st
       sum += std::sqrt(squares);
     }
   }
-  return ids.empty() ? 0 : sum / static_cast<double>(ids.size());
+  return tokens.size() == 0 ? 0 : sum / static_cast<double>(tokens.size());
 }
 
 }  // namespace KRONECKER_NAMESPACE

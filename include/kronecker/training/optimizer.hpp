@@ -2,20 +2,23 @@
 
 /// Steps that change an embedding's projection by its gradient: AdamW and SGD.
 ///
-/// With z-normalisation the mean of all rows never matters, so every step ends by subtracting it. The
-/// embeddings after the step are those of an optimiser that works on the weights as they were learned:
-/// gradients are centred, decay keeps what is centred centred, and what else a step adds to all rows alike is
-/// taken out again.
+/// With z-normalization the mean of all rows never matters, so every step ends by subtracting it. The
+/// embeddings after the step are those of an optimizer that works on the weights as they were learned:
+/// gradients are centered, decay keeps what is centered centered, and what else a step adds to all rows alike
+/// is taken out again.
 
 #include <kronecker/embedding.hpp>
 #include <kronecker/error.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/rows.hpp>
 #include <kronecker/training/gradient.hpp>
+#include <kronecker/views.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -26,7 +29,7 @@ struct AdamWOptions {
   float learning_rate = 1e-3f;  ///< Size of a step; finite and >= 0.
   float beta1 = 0.9f;           ///< Decay of the mean of gradients, in [0, 1).
   float beta2 = 0.999f;         ///< Decay of the mean of their squares, in [0, 1).
-  float epsilon = 1e-8f;        ///< Added to the root of that mean; finite and >= 0.
+  float epsilon = 1e-8f;        ///< Added to the root of that mean; finite and > 0.
   float weight_decay = 1e-2f;   ///< Part of the weights, times the learning rate, that a step takes away.
 };
 
@@ -44,25 +47,63 @@ inline void check_setting(const char* name, float value, float end) {
     fail<std::invalid_argument>(name, " ", value, " is not in [0, ", end, ")");
 }
 
-/// What the optimisers share: the gradient is checked and centred, and the rows are centred after the step.
+inline void check_learning_rate(float rate) { check_setting("learning_rate", rate, 3e38f); }
+
+/// Zero for what has decayed below the normal numbers, with which processors are many times slower.
+inline float without_denormals(float value) noexcept {
+  return std::abs(value) < (std::numeric_limits<float>::min)() ? 0.0f : value;
+}
+
+/// What the optimizers share: the gradient is checked and centered, and the rows are centered after the step.
 /// `step(weight, gradient, i)` changes weight i.
-template <class Encoder, class Step>
-void change_rows(KroneckerEmbedding<Encoder, float>& embedding, const ProjectionGradient& gradient,
-                 Step step) {
+template <class Step>
+void change_rows(KroneckerEmbedding<float>& embedding, const ProjectionGradient& gradient, Step step) {
   check_gradient(embedding, gradient);
   const auto columns = static_cast<std::size_t>(gradient.d_model());
-  const std::span<const float> sums = gradient.rows();
+  const std::span<const float> sums = gradient.values();
   for (std::size_t i = 0; i < sums.size(); ++i)
     if (!is_finite(sums[i]))
       fail<std::invalid_argument>("gradient (", i % columns, ", ", i / columns, ") is ", sums[i],
                                   ": it must be finite");
   const std::vector<double> mean =
-      gradient.is_centred() ? mean_row(sums, gradient.d_model()) : std::vector<double>(columns, 0.0);
-  const std::span<float> weights = embedding.rows_to_change().values_to_change();
-  for (std::size_t i = 0; i < weights.size(); i += columns)
-    for (std::size_t column = 0; column < columns; ++column)
-      step(weights[i + column], static_cast<float>(sums[i + column] - mean[column]), i + column);
-  if (gradient.is_centred()) centre(weights, gradient.d_model());
+      gradient.is_centered() ? mean_row(sums, gradient.d_model()) : std::vector<double>(columns, 0.0);
+  embedding.update_rows([&](std::span<float> weights) {
+    for (std::size_t i = 0; i < weights.size(); i += columns)
+      for (std::size_t column = 0; column < columns; ++column)
+        step(weights[i + column], static_cast<float>(sums[i + column] - mean[column]), i + column);
+  });
+}
+
+/// Numbers that an optimizer keeps for each weight, (D, d_model).
+class WeightState {
+ public:
+  explicit WeightState(const KroneckerEmbedding<float>& embedding)
+      : values_(embedding.rows().values().size(), 0.0f) {}
+
+  float& operator[](std::size_t i) noexcept { return values_[i]; }
+  std::span<const float> span() const noexcept { return values_; }
+
+  void check_gradient_size(const ProjectionGradient& gradient) const {
+    if (values_.size() != gradient.values().size())
+      fail<std::invalid_argument>("an optimizer of ", values_.size(), " weights does not fit a gradient of ",
+                                  gradient.values().size());
+  }
+  void check_state(Inputs state, float least) const {
+    if (state.size() != values_.size())
+      fail<std::invalid_argument>("a state of ", state.size(), " numbers does not fit the optimizer of ",
+                                  values_.size(), " weights");
+    for (std::size_t i = 0; i < state.size(); ++i)
+      if (!is_finite(state.data()[i]) || state.data()[i] < least)
+        fail<std::invalid_argument>("the state has the number ", state.data()[i], " for weight ", i);
+  }
+  void set(Inputs state) { std::copy_n(state.data(), state.size(), values_.begin()); }
+
+ private:
+  std::vector<float> values_;
+};
+
+inline void check_steps(std::int64_t steps) {
+  if (steps < 0) fail<std::invalid_argument>("an optimizer cannot have made ", steps, " steps");
 }
 
 }  // namespace detail
@@ -77,85 +118,124 @@ inline double clip_norm(ProjectionGradient& gradient, double most) {
   return norm;
 }
 
-/// AdamW with decoupled weight decay, for one embedding.
+/// AdamW with decoupled weight decay, for one embedding. `steps`, `means` and `squares` are all of its state:
+/// one that is restored from them goes on with the same bits.
 class AdamW {
  public:
-  /// An optimiser for `embedding`, before its first step. Throws std::invalid_argument if an option is out of
+  /// An optimizer for `embedding`, before its first step. Throws std::invalid_argument if an option is out of
   /// its range. Keeps two floats for each weight.
-  template <class Encoder>
-  explicit AdamW(const KroneckerEmbedding<Encoder, float>& embedding, AdamWOptions options = {})
-      : options_(options), means_(embedding.rows().values().size()), squares_(means_.size()) {
+  explicit AdamW(const KroneckerEmbedding<float>& embedding, AdamWOptions options = {})
+      : options_(options), means_(embedding), squares_(embedding) {
     constexpr float largest = 3e38f;
-    detail::check_setting("learning_rate", options.learning_rate, largest);
+    detail::check_learning_rate(options.learning_rate);
     detail::check_setting("beta1", options.beta1, 1);
     detail::check_setting("beta2", options.beta2, 1);
     detail::check_setting("epsilon", options.epsilon, largest);
+    if (options.epsilon == 0)
+      detail::fail<std::invalid_argument>("epsilon 0 would divide by zero where a gradient always was zero");
     detail::check_setting("weight_decay", options.weight_decay, largest);
   }
 
   /// Changes the rows of `embedding`, which are copied first if they are shared or mapped. The gradient
   /// stays: clear it before the next batch. Throws std::invalid_argument if the gradient does not fit or is
   /// not finite; nothing is changed then. O(D * d_model).
-  template <class Encoder>
-  void step(KroneckerEmbedding<Encoder, float>& embedding, const ProjectionGradient& gradient) {
-    if (means_.size() != gradient.rows().size())
-      detail::fail<std::invalid_argument>("an optimiser of ", means_.size(),
-                                          " weights does not fit a gradient of ", gradient.rows().size());
+  void step(KroneckerEmbedding<float>& embedding, const ProjectionGradient& gradient) {
+    means_.check_gradient_size(gradient);
     const double steps = static_cast<double>(steps_ + 1);
     const auto step_size = static_cast<float>(options_.learning_rate / (1 - std::pow(options_.beta1, steps)));
     const auto root_correction = static_cast<float>(std::sqrt(1 - std::pow(options_.beta2, steps)));
     const float kept = 1 - options_.learning_rate * options_.weight_decay;
     detail::change_rows(embedding, gradient, [&](float& weight, float slope, std::size_t i) {
-      means_[i] = options_.beta1 * means_[i] + (1 - options_.beta1) * slope;
-      squares_[i] = options_.beta2 * squares_[i] + (1 - options_.beta2) * slope * slope;
+      const float mean = options_.beta1 * means_[i] + (1 - options_.beta1) * slope;
+      const float square = options_.beta2 * squares_[i] + (1 - options_.beta2) * slope * slope;
+      means_[i] = detail::without_denormals(mean);
+      squares_[i] = detail::without_denormals(square);
       const float deviation = std::sqrt(squares_[i]) / root_correction + options_.epsilon;
       weight = kept * weight - step_size * means_[i] / deviation;
     });
     ++steps_;
   }
 
-  std::int64_t steps() const noexcept { return steps_; }             ///< Steps made.
+  std::int64_t steps() const noexcept { return steps_; }  ///< Steps made.
+  std::span<const float> means() const& noexcept {
+    return means_.span();
+  }  ///< Of the gradients, (D, d_model).
+  std::span<const float> squares() const& noexcept { return squares_.span(); }  ///< Means of their squares.
+  std::span<const float> means() const&& = delete;
+  std::span<const float> squares() const&& = delete;
+
+  /// Goes on from a state that was saved. Throws std::invalid_argument if a size does not fit or a number is
+  /// none of such a state; nothing is changed then.
+  void restore(std::int64_t steps, Inputs means, Inputs squares) {
+    detail::check_steps(steps);
+    means_.check_state(means, -(std::numeric_limits<float>::max)());
+    squares_.check_state(squares, 0);
+    means_.set(means);
+    squares_.set(squares);
+    steps_ = steps;
+  }
+
   const AdamWOptions& options() const noexcept { return options_; }  ///< As given, or last set.
-  void set_learning_rate(float rate) {  ///< For a schedule; checked as at the start.
-    detail::check_setting("learning_rate", rate, 3e38f);
+  /// For a schedule; checked as at the start.
+  void set_learning_rate(float rate) {
+    detail::check_learning_rate(rate);
     options_.learning_rate = rate;
   }
 
  private:
   AdamWOptions options_;
   std::int64_t steps_ = 0;
-  std::vector<float> means_;    // of the gradients
-  std::vector<float> squares_;  // mean of their squares
+  detail::WeightState means_;
+  detail::WeightState squares_;
 };
 
-/// Stochastic gradient descent with momentum, for one embedding.
+/// Stochastic gradient descent with momentum, for one embedding. `steps` and `velocity` are all of its state.
 class Sgd {
  public:
   /// As AdamW. Keeps one float for each weight.
-  template <class Encoder>
-  explicit Sgd(const KroneckerEmbedding<Encoder, float>& embedding, SgdOptions options = {})
-      : options_(options), velocity_(embedding.rows().values().size()) {
-    constexpr float largest = 3e38f;
-    detail::check_setting("learning_rate", options.learning_rate, largest);
+  explicit Sgd(const KroneckerEmbedding<float>& embedding, SgdOptions options = {})
+      : options_(options), velocity_(embedding) {
+    detail::check_learning_rate(options.learning_rate);
     detail::check_setting("momentum", options.momentum, 1);
-    detail::check_setting("weight_decay", options.weight_decay, largest);
+    detail::check_setting("weight_decay", options.weight_decay, 3e38f);
   }
 
   /// As AdamW::step.
-  template <class Encoder>
-  void step(KroneckerEmbedding<Encoder, float>& embedding, const ProjectionGradient& gradient) {
-    if (velocity_.size() != gradient.rows().size())
-      detail::fail<std::invalid_argument>("an optimiser of ", velocity_.size(),
-                                          " weights does not fit a gradient of ", gradient.rows().size());
+  void step(KroneckerEmbedding<float>& embedding, const ProjectionGradient& gradient) {
+    velocity_.check_gradient_size(gradient);
     detail::change_rows(embedding, gradient, [&](float& weight, float slope, std::size_t i) {
-      velocity_[i] = options_.momentum * velocity_[i] + slope + options_.weight_decay * weight;
+      velocity_[i] = detail::without_denormals(options_.momentum * velocity_[i] + slope +
+                                               options_.weight_decay * weight);
       weight -= options_.learning_rate * velocity_[i];
     });
+    ++steps_;
+  }
+
+  std::int64_t steps() const noexcept { return steps_; }  ///< Steps made.
+  std::span<const float> velocity() const& noexcept {
+    return velocity_.span();
+  }  ///< The last step, (D, d_model).
+  std::span<const float> velocity() const&& = delete;
+
+  /// As AdamW::restore.
+  void restore(std::int64_t steps, Inputs velocity) {
+    detail::check_steps(steps);
+    velocity_.check_state(velocity, -(std::numeric_limits<float>::max)());
+    velocity_.set(velocity);
+    steps_ = steps;
+  }
+
+  const SgdOptions& options() const noexcept { return options_; }  ///< As given, or last set.
+  /// As AdamW::set_learning_rate.
+  void set_learning_rate(float rate) {
+    detail::check_learning_rate(rate);
+    options_.learning_rate = rate;
   }
 
  private:
   SgdOptions options_;
-  std::vector<float> velocity_;
+  std::int64_t steps_ = 0;
+  detail::WeightState velocity_;
 };
 
 }  // namespace KRONECKER_NAMESPACE

@@ -1,0 +1,15 @@
+/// What the snippets of the library itself take as given.
+
+#include <kronecker/kronecker.hpp>
+
+#include <cstdint>
+#include <iostream>
+#include <vector>
+
+extern const kronecker::KroneckerEncoder<256, 16> encoder;
+extern const kronecker::Vocabulary vocabulary, other;
+extern const kronecker::LearnedProjection projection;
+extern kronecker::KroneckerEmbedding<float> embedding;
+extern const std::vector<kronecker::TokenId> ids;
+extern const Eigen::VectorXf hidden;
+extern const kronecker::RowMajorMatrix<float> grad_out;
