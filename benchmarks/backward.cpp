@@ -12,10 +12,6 @@ namespace {
 using namespace benchmarks;
 using Matrix = RowMajorMatrix<float>;
 
-std::span<float> numbers_of(Matrix& matrix) {
-  return {matrix.data(), static_cast<std::size_t>(matrix.size())};
-}
-
 // Throws unless `gradient` is what the tokens `ids` add up to, in its first columns.
 void check(const Embedding<float>& embedding, std::span<const TokenId> ids, const Matrix& grad_out,
            const kronecker::ProjectionGradient& gradient) {
@@ -30,7 +26,7 @@ void check(const Embedding<float>& embedding, std::span<const TokenId> ids, cons
           embedding.encoder().scale(tokens.lengths()[id]) *
           grad_out.row(static_cast<Eigen::Index>(i)).head(columns);
   }
-  const Eigen::Map<const Matrix> found(gradient.rows().data(), gradient.code_dim(), gradient.d_model());
+  const Eigen::Map<const Matrix> found(gradient.values().data(), gradient.code_dim(), gradient.d_model());
   const float difference =
       (found.leftCols(columns) - expected).cwiseAbs().maxCoeff() / expected.cwiseAbs().maxCoeff();
   if (!(difference < 1e-5f))
@@ -39,7 +35,7 @@ void check(const Embedding<float>& embedding, std::span<const TokenId> ids, cons
 
 void measure_embedding(const Workload& work, Table& table) {
   const auto d_model = static_cast<std::size_t>(work.setting.d_model);
-  auto gradient = kronecker::gradient(work.embedding);
+  kronecker::ProjectionGradient gradient(work.embedding);
   Matrix table_gradient = Matrix::Zero(work.table.rows(), work.table.cols());
   const double clear_ours = median_seconds([&](std::size_t) { gradient.clear(); }, 3);
   const double clear_theirs = median_seconds([&](std::size_t) { table_gradient.setZero(); }, 3);
@@ -48,11 +44,11 @@ void measure_embedding(const Workload& work, Table& table) {
     Matrix grad_out = Matrix::Random(static_cast<Eigen::Index>(window), work.setting.d_model);
     const auto ids_of = [&](std::size_t piece) { return windows.ids.subspan(piece * window, window); };
     gradient.clear();
-    kronecker::accumulate_gradient(work.embedding, ids_of(0), numbers_of(grad_out), gradient);
+    kronecker::accumulate_gradient(work.embedding, ids_of(0), grad_out, gradient);
     check(work.embedding, ids_of(0), grad_out, gradient);
     const Comparison result = compare(
         [&](std::size_t piece) {
-          kronecker::accumulate_gradient(work.embedding, ids_of(piece), numbers_of(grad_out), gradient);
+          kronecker::accumulate_gradient(work.embedding, ids_of(piece), grad_out, gradient);
         },
         [&](std::size_t piece) {
           Eigen::Index row = 0;
@@ -67,14 +63,13 @@ void measure_embedding(const Workload& work, Table& table) {
 
 void measure_head(const Workload& work, int count, Table& table) {
   const kronecker::KroneckerHead head(work.embedding);
-  auto gradient = kronecker::gradient(work.embedding);
+  kronecker::ProjectionGradient gradient(work.embedding);
   Matrix table_gradient = Matrix::Zero(work.table.rows(), work.table.cols());
   Matrix hidden = Matrix::Random(count, work.table.cols());
   Matrix grad_logits = Matrix::Random(count, work.table.rows());
   Matrix ours = Matrix::Zero(count, work.table.cols()), theirs = ours;
   const Contender by_head = [&](std::size_t) {
-    kronecker::accumulate_gradient(head, numbers_of(hidden), numbers_of(grad_logits), gradient,
-                                   numbers_of(ours));
+    kronecker::accumulate_gradient(head, work.embedding, hidden, grad_logits, gradient, ours);
   };
   const Contender by_products = [&](std::size_t) {
     theirs.noalias() += grad_logits * work.table;

@@ -1,4 +1,4 @@
-/// What is done once: reading bytes, centring and rounding, at (V 131,072, pos_dim 32, d_model 4096), one
+/// What is done once: reading bytes, centering and rounding, at (V 131,072, pos_dim 32, d_model 4096), one
 /// thread.
 ///     benchmark_construction [--quick] [--json FILE]
 
@@ -43,7 +43,7 @@ int main(int argc, char** argv) {
     add("token bytes", embedding.token_bytes_memory(), [&] { kronecker::TokenBytes(vocabulary, encoder); });
     add("random projection", numbers * 4,
         [&] { kronecker::LearnedProjection::normal(4096, encoder.code_dim(), 1); });
-    add("embedding, float32 rows: centring and token bytes", numbers * 4,
+    add("embedding, float32 rows: centering and token bytes", numbers * 4,
         [&] { Embedding<float>(encoder, vocabulary, projection); });
     add("rounding to bfloat16", numbers * 2, [&] { embedding.cast<Eigen::bfloat16>(); });
     add("rounding to float16", numbers * 2, [&] { embedding.cast<Eigen::half>(); });

@@ -21,11 +21,7 @@ void measure(const Setting& setting, std::vector<std::size_t> counts, Table& tab
     RowMajorMatrix<float> product, embeddings(codes.rows(), setting.d_model);
     const double dense = median_seconds([&](std::size_t) { product.noalias() = codes * weight.transpose(); },
                                         count == counts[0] ? 5 : 3);
-    const double forward = median_seconds(
-        [&](std::size_t) {
-          embedding.forward(ids, {embeddings.data(), static_cast<std::size_t>(embeddings.size())});
-        },
-        99);
+    const double forward = median_seconds([&](std::size_t) { embedding.forward(ids, embeddings); }, 99);
     const float difference = (product - embeddings).cwiseAbs().maxCoeff();
     if (!(difference < 1e-3f))
       throw std::runtime_error("the forward pass is " + std::to_string(difference) +

@@ -12,10 +12,8 @@ using kronecker::kernels::InstructionSet;
 // The forward pass with the instructions of `set`.
 template <class Scalar>
 Embed forward_with(InstructionSet set, const Embedding<Scalar>& embedding) {
-  std::vector<float> scales;
-  for (int length = 0; length <= embedding.encoder().pos_dim(); ++length)
-    scales.push_back(embedding.encoder().scale(length));
-  return [set, embedding, scales](std::span<const TokenId> ids, std::span<float> out) {
+  return [set, embedding, scales = embedding.encoder().scales()](std::span<const TokenId> ids,
+                                                                 std::span<float> out) {
     const auto& tokens = embedding.token_bytes();
     kronecker::kernels::gather_sum<kronecker::ProjectionRows<Scalar>::type,
                                    kronecker::kernels::RowType::float32>(

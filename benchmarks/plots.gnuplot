@@ -11,7 +11,7 @@ set ylabel textcolor rgb grey
 set title textcolor rgb grey
 set key textcolor rgb grey below
 set grid ytics linecolor rgb grey linewidth 0.3
-array colour[4] = ["#3b82c4", "#d98324", "#4a9d5b", "#b0508f"]
+array color[4] = ["#3b82c4", "#d98324", "#4a9d5b", "#b0508f"]
 array row_type[4] = ["float32", "bfloat16", "float16", "int8"]
 array window[4] = ["1", "64", "512", "4096"]
 
@@ -27,7 +27,7 @@ set arrow 1 from graph 0, first 1 to graph 1, first 1 nohead linecolor rgb grey 
 do for [panel=0:1] {
   set title (panel == 0 ? "V 50,257, pos_dim 16, d_model 768" : "V 128,256, pos_dim 32, d_model 4096")
   plot for [i=1:4] data."/forward.tsv" every ::(4 * panel)::(4 * panel + 3) using (column(window[i])):xticlabels(2) \
-    linecolor rgb colour[i] title window[i].(i == 1 ? " id at a time" : "")
+    linecolor rgb color[i] title window[i].(i == 1 ? " id at a time" : "")
 }
 unset multiplot
 unset arrow 1
@@ -41,7 +41,7 @@ set xrange [800:1200000]
 set xtics ("1,000" 1e3, "10,000" 1e4, "100,000" 1e5, "1,000,000" 1e6)
 set output output."/scaling.svg"
 plot data."/scaling.tsv" using "V":"table copy" linecolor rgb grey linewidth 2 title "copying the table's rows", \
-  for [i=1:4] data."/scaling.tsv" using "V":(column(row_type[i])) linecolor rgb colour[i] linewidth 2 title row_type[i]." rows"
+  for [i=1:4] data."/scaling.tsv" using "V":(column(row_type[i])) linecolor rgb color[i] linewidth 2 title row_type[i]." rows"
 
 set logscale x 2
 set xrange [*:*]
@@ -53,7 +53,7 @@ set output output."/shapes.svg"
 array batch[3] = ["1", "64", "4096"]
 plot for [i=1:3] data."/shapes.tsv" \
   using (strcol("rows") eq "float32" && column("pos_dim") == 16 && column("threads") == 1 ? column("d_model") : NaN):(column(batch[i])) \
-  linecolor rgb colour[i] linewidth 2 title batch[i].(i == 1 ? " id at a time" : "")
+  linecolor rgb color[i] linewidth 2 title batch[i].(i == 1 ? " id at a time" : "")
 
 set logscale y
 set yrange [*:*]
@@ -66,4 +66,4 @@ plot data."/head.tsv" using (is_large(strcol(1)) && strcol("rows") eq "float32" 
   linecolor rgb grey linewidth 2 title "product with the table", \
   for [i=1:4] data."/head.tsv" \
   using (is_large(strcol(1)) && strcol("rows") eq row_type[i] ? column("hidden states") : NaN):"head, ms" \
-  linecolor rgb colour[i] linewidth 2 title row_type[i]." rows"
+  linecolor rgb color[i] linewidth 2 title row_type[i]." rows"

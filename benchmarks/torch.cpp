@@ -74,8 +74,9 @@ void measure_head(const Workload& work, bool quick, Table& table) {
     const Tensor hidden = at::rand({count, work.setting.d_model}) - 0.5;
     std::vector<float> logits(static_cast<std::size_t>(count * work.setting.vocab_size));
     const std::span<const float> states(hidden.data_ptr<float>(), static_cast<std::size_t>(hidden.numel()));
-    const Comparison result = compare([&](std::size_t) { at::linear(hidden, weight); },
-                                      [&](std::size_t) { head.logits(states, logits); }, quick ? 1 : 5, 1);
+    const Comparison result =
+        compare([&](std::size_t) { at::linear(hidden, weight); },
+                [&](std::size_t) { head.logits(work.embedding, states, logits); }, quick ? 1 : 5, 1);
     check_close("linear", share(logits.data(), count, work.setting.vocab_size, at::kFloat),
                 at::linear(hidden, weight));
     table.rows.push_back(
@@ -101,7 +102,7 @@ int main(int argc, char** argv) {
         {settings_are, "torch", "ids at a time", "torch, ns/token", "Kronecker, ns/token", "times faster",
          "torch alone, ns/token", "times faster, alone"}};
     Table head{"torch_head",
-               "LibTorch: the output head as a linear layer on the materialised table",
+               "LibTorch: the output head as a linear layer on the materialized table",
                fmt::format("One thread each, {}; medians, taking turns.", blas),
                {settings_are, "hidden states", "torch, ms", "head, ms", "times faster"}};
     for (const Setting& setting : settings(options.quick)) {

@@ -59,7 +59,7 @@ class TorchLayer {
     return bag(cells_.index_select(0, ids).masked_select(is_byte), lengths.cumsum(0) - lengths);
   }
 
-  // Codes made for the occasion, as the reference makes them: scattered, then normalised.
+  // Codes made for the occasion, as the reference makes them: scattered, then normalized.
   Tensor codes(const Tensor& ids) const {
     const Tensor bytes = bytes_.index_select(0, ids).to(at::kLong);
     const Tensor lengths = lengths_.index_select(0, ids).to(at::kLong);

@@ -43,7 +43,7 @@ void measure_forward(const Workload& work, std::size_t window, bool quick, Table
                         windows.nanoseconds_per_token(result.seconds), result.ratio});
 }
 
-/// One step of the optimiser for a layer, with autograd: the loss is the product of output and `gradient`.
+/// One step of the optimizer for a layer, with autograd: the loss is the product of output and `gradient`.
 template <class Forward>
 Contender step_of(Forward forward, std::shared_ptr<torch::optim::AdamW> optimizer, const Tensor& gradient) {
   return [=](std::size_t piece) {
@@ -70,7 +70,7 @@ void measure_steps(const Workload& work, bool quick, Table& table) {
 
   auto embedding = work.embedding;
   kronecker::AdamW own_optimizer(embedding, {.learning_rate = 1e-3f, .beta2 = 0.95f, .weight_decay = 0.1f});
-  auto sums = kronecker::gradient(embedding);
+  kronecker::ProjectionGradient sums(embedding);
   std::vector<float> out(window * windows.d_model);
   const std::span<const float> grad_out(gradient.data_ptr<float>(), out.size());
   const Contender ours = [&](std::size_t piece) {

@@ -17,9 +17,9 @@ namespace benchmarks {
 
 using kronecker::RowMajorMatrix;
 using kronecker::TokenId;
-using Encoder = kronecker::KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>;
+using Encoder = kronecker::DynamicEncoder;
 template <class Scalar>
-using Embedding = kronecker::KroneckerEmbedding<Encoder, Scalar>;
+using Embedding = kronecker::KroneckerEmbedding<Scalar>;
 
 /// A vocabulary and the sizes of the layer.
 struct Setting {
@@ -90,7 +90,7 @@ inline Embedding<float> random_embedding(const kronecker::Vocabulary& vocabulary
 
 /// A text, its embedding and the table that the embedding replaces.
 struct Workload {
-  /// A quick run takes a part of the text. That favours the table: the shorter a text, the fewer different
+  /// A quick run takes a part of the text. That favors the table: the shorter a text, the fewer different
   /// rows of the table it reads, and the nearer the cache that holds them.
   Workload(const Setting& of, bool quick)
       : setting(of),

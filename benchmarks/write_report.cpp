@@ -49,7 +49,7 @@ void write_markdown(std::ostream& out, const Json& results) {
   out << "# Measurements\n\n"
       << "Written by `scripts/bench` (a " << results["run"].get<std::string>() << " run); the same numbers "
       << "are in results.json. One thread unless said otherwise, no -march flag."
-      << (results["run"] == "quick" ? " A quick run reads less text, which favours the table.\n\n" : "\n\n")
+      << (results["run"] == "quick" ? " A quick run reads less text, which favors the table.\n\n" : "\n\n")
       << "Machine: " << machine["cpu"].get<std::string>() << ", " << machine["cores"] << " cores, caches "
       << machine["caches"].get<std::string>() << ", " << machine["memory_gb"] << " GB of memory; kernels use "
       << machine["instructions"].get<std::string>() << "; " << machine["compiler"].get<std::string>()

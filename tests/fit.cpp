@@ -106,7 +106,7 @@ TEST_CASE("the fit to a random table is the dense least-squares solution") {
       }
 }
 
-TEST_CASE("cells that no token lights get zero, or the same number if z-normalising") {
+TEST_CASE("cells that no token lights get zero, or the same number if z-normalizing") {
   const Vocabulary vocabulary({"ab", "ba", "b"});
   const auto table = random_table(4, 3, 2);
   const RowMajorMatrix<float> plain =
@@ -114,10 +114,10 @@ TEST_CASE("cells that no token lights get zero, or the same number if z-normalis
           .projection.to_torch();
   CHECK(plain.col(0).isZero(0));
   CHECK_FALSE(plain.col('a' * 3).isZero(0));
-  const RowMajorMatrix<float> centred =
+  const RowMajorMatrix<float> centered =
       fit_projection(KroneckerEncoder(256, 3), vocabulary, table).projection.to_torch();
-  CHECK(centred.col(0) == centred.col(767));
-  CHECK(centred.cast<double>().rowwise().sum().cwiseAbs().maxCoeff() < 1e-6);
+  CHECK(centered.col(0) == centered.col(767));
+  CHECK(centered.cast<double>().rowwise().sum().cwiseAbs().maxCoeff() < 1e-6);
 }
 
 TEST_CASE("residuals say which tokens the fit misses") {

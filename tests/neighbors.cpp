@@ -245,7 +245,7 @@ TEST_CASE("the nearest embeddings are those of the table") {
   }
 }
 
-TEST_CASE("the published neighbours of words in Llama 3's vocabulary come out") {
+TEST_CASE("the published neighbors of words in Llama 3's vocabulary come out") {
   const auto results = published("paper/cross_model_neighbors.json", "truth/llama3.tokens.bin");
   const auto oov = published("paper/oov.json", "truth/llama3.tokens.bin");
   if (results.is_null() || oov.is_null()) return;
@@ -267,7 +267,7 @@ TEST_CASE("the published neighbours of words in Llama 3's vocabulary come out") 
   CHECK(probes == 20);  // of five rows each
 }
 
-TEST_CASE("the published stable neighbours come out in two vocabularies") {
+TEST_CASE("the published stable neighbors come out in two vocabularies") {
   const auto results = published("paper/stability.json", "truth/llama3.tokens.bin");
   if (results.is_null() || !std::filesystem::exists(data_path("truth/qwen2_5.tokens.bin"))) return;
   const auto& probes = results["probes"];

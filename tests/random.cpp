@@ -26,14 +26,14 @@ TEST_CASE("a seed decides the numbers, on every platform") {
 TEST_CASE("normal numbers have a normal's moments and tails") {
   RandomStream stream(3);
   constexpr int n = 1000000;
-  double sum = 0, squares = 0, fourths = 0, neighbours = 0, previous = 0;
+  double sum = 0, squares = 0, fourths = 0, neighbors = 0, previous = 0;
   int beyond[5] = {};
   for (int i = 0; i < n; ++i) {
     const double x = stream.normal();
     sum += x;
     squares += x * x;
     fourths += x * x * x * x;
-    neighbours += x * previous;
+    neighbors += x * previous;
     previous = x;
     for (int sigma = 1; sigma <= 4; ++sigma) beyond[sigma] += std::abs(x) > sigma ? 1 : 0;
   }
@@ -41,7 +41,7 @@ TEST_CASE("normal numbers have a normal's moments and tails") {
   CHECK(std::abs(sum / n) < 5e-3);
   CHECK(std::abs(squares / n - 1) < 5 * std::sqrt(2.0 / n));
   CHECK(std::abs(fourths / n - 3) < 5 * std::sqrt(96.0 / n));
-  CHECK(std::abs(neighbours / n) < 5e-3);
+  CHECK(std::abs(neighbors / n) < 5e-3);
   for (int sigma = 1; sigma <= 4; ++sigma) {
     const double expected = std::erfc(sigma / std::sqrt(2.0)) * n;
     CHECK(std::abs(beyond[sigma] - expected) < 5 * std::sqrt(expected));

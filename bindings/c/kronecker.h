@@ -66,7 +66,7 @@ KRONECKER_API kronecker_status kronecker_logits(const kronecker_embedding* embed
    the next such call. */
 KRONECKER_API const char* kronecker_error_message(void);
 
-/* The library's version, "0.1.0". */
+/* The library's version, "0.2.0". */
 KRONECKER_API const char* kronecker_version(void);
 
 #ifdef __cplusplus

@@ -36,7 +36,7 @@ void check_alphabet(std::string_view bytes, int char_dim, const Place&... place)
 
 }  // namespace detail
 
-/// How a code is normalised. The defaults are the paper's.
+/// How a code is normalized. The defaults are the paper's.
 struct CodeOptions {
   bool length_normalize = true;  ///< Lit cells hold s = 1 / sqrt(L) instead of s = 1.
   bool z_normalize = true;       ///< The code is shifted and scaled to mean 0 and (unbiased) deviation 1.
@@ -84,7 +84,7 @@ class KroneckerEncoder {
   int pos_dim() const noexcept { return PosDim == Eigen::Dynamic ? pos_dim_ : PosDim; }
   /// Size of a code, D = char_dim * pos_dim.
   int code_dim() const noexcept { return char_dim() * pos_dim(); }
-  /// How codes are normalised.
+  /// How codes are normalized.
   CodeOptions options() const noexcept { return options_; }
 
   /// The bytes of `token` that are encoded: utf8_safe_prefix(token, pos_dim).
@@ -154,8 +154,8 @@ class KroneckerEncoder {
     return bytes;
   }
 
-  /// a_L, the factor that turns the sum of a token's L (centred) projection rows into its embedding:
-  /// s / (deviation + epsilon) when z-normalising, else s; 0 for L = 0. Computed in double and rounded once.
+  /// a_L, the factor that turns the sum of a token's L (centered) projection rows into its embedding:
+  /// s / (deviation + epsilon) when z-normalizing, else s; 0 for L = 0. Computed in double and rounded once.
   /// Throws std::out_of_range if `length` is negative or more than pos_dim.
   float scale(int length) const {
     if (length < 0 || length > pos_dim())
@@ -175,7 +175,7 @@ class KroneckerEncoder {
   }
 
   /// The cosine of the codes of `a` and `b`, from the number of positions at which their bytes agree; 0 if
-  /// either is empty. Without z-normalisation it is at least 0. Throws std::invalid_argument if a byte is
+  /// either is empty. Without z-normalization it is at least 0. Throws std::invalid_argument if a byte is
   /// outside the alphabet. O(pos_dim), no vectors.
   float cosine(std::string_view a, std::string_view b) const {
     a = checked(truncate(a));

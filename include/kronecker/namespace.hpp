@@ -90,7 +90,7 @@
   v##major##_##minor##_##patch##exceptions##math##vectors##x86##avx512##new_x86##arm
 #define KRONECKER_ABI_NAME(list) KRONECKER_ABI_NAME_OF list
 
-/// v0_1_0 where nothing is special, and for example v0_1_0_no_exceptions_avx2_plbcmhf with -march=haswell.
+/// v0_2_0 where nothing is special, and for example v0_2_0_no_exceptions_avx2_plbcmhf with -march=haswell.
 #define KRONECKER_ABI                                                                            \
   KRONECKER_ABI_NAME((KRONECKER_VERSION_MAJOR, KRONECKER_VERSION_MINOR, KRONECKER_VERSION_PATCH, \
                       KRONECKER_ABI_EXCEPTIONS, KRONECKER_ABI_MATH, KRONECKER_ABI_VECTORS,       \

@@ -118,7 +118,7 @@ TEST_CASE("mistakes have a code and a message, and write nothing") {
   kronecker_close(nullptr);
   CHECK(kronecker_vocab_size(nullptr) == 0);
   CHECK(kronecker_d_model(nullptr) == 0);
-  CHECK(std::string(kronecker_version()) == "0.1.0");
+  CHECK(std::string(kronecker_version()) == "0.2.0");
 }
 
 TEST_CASE("many threads use one embedding, each with its own message") {

@@ -38,7 +38,7 @@ for line in open("c.txt"):
     expected = embedding.embed_strings([word])[0, :4]
     assert np.array_equal(np.array(numbers.split(), np.float32), expected), line
     assert len(set(expected)) == 4
-assert (embedding.vocab_size, embedding.d_model, embedding.version) == (8000, 6, "0.1.0")
+assert (embedding.vocab_size, embedding.d_model, embedding.version) == (8000, 6, "0.2.0")
 ours, tool = embedding.embed_strings([" unfoxlike"]), np.load("tool.npy")
 assert np.array_equal(ours.view(np.uint32), tool.view(np.uint32))
 table = embedding.embed_ids(np.arange(8000).reshape(80, 100)).reshape(8000, 6)

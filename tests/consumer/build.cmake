@@ -23,7 +23,7 @@ endif()
 
 if(ROUTE STREQUAL "pkg-config" OR ROUTE STREQUAL "fixed-folders")
   set(ENV{PKG_CONFIG_PATH} ${data}/pkgconfig)
-  execute_process(COMMAND pkg-config --cflags "kronecker >= 0.1" OUTPUT_VARIABLE flags OUTPUT_STRIP_TRAILING_WHITESPACE
+  execute_process(COMMAND pkg-config --cflags "kronecker >= 0.2" OUTPUT_VARIABLE flags OUTPUT_STRIP_TRAILING_WHITESPACE
     COMMAND_ERROR_IS_FATAL ANY)
   separate_arguments(flags UNIX_COMMAND "${flags}")
   execute_process(COMMAND ${COMPILER} -std=c++20 ${flags} ${SOURCE}/tests/consumer/consumer.cpp -o ${BINARY}/consumer

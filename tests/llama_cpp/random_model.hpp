@@ -92,7 +92,7 @@ inline void write_random_model(const std::filesystem::path& path, bool is_tied) 
     ggml_tensor* tensor = outputs == 1 ? ggml_new_tensor_1d(memory.get(), GGML_TYPE_F32, inputs)
                                        : ggml_new_tensor_2d(memory.get(), GGML_TYPE_F32, inputs, outputs);
     const auto values = kronecker::LearnedProjection::normal(outputs, inputs, ++seed).to_torch();
-    const float shift = outputs == 1 ? 1.0f : 0.0f;  // normalisations are near 1
+    const float shift = outputs == 1 ? 1.0f : 0.0f;  // normalizations are near 1
     for (Eigen::Index i = 0; i < values.size(); ++i)
       static_cast<float*>(tensor->data)[i] = values.data()[i] + shift;
     ggml_set_name(tensor, name.c_str());

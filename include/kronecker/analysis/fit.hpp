@@ -3,7 +3,7 @@
 /// From a table that was trained to the projection whose embeddings come nearest to it, and how near that is.
 ///
 /// The embeddings of a vocabulary are a linear function of the weights, E = A W^T, where row v of A is the
-/// code of token v: a_L at its lit cells and, when z-normalising, the same mean taken off every cell. The fit
+/// code of token v: a_L at its lit cells and, when z-normalizing, the same mean taken off every cell. The fit
 /// is the least-squares solution of A W^T = table. A is never formed. Conjugate gradients on the normal
 /// equations (Hestenes and Stiefel 1952), scaled by their diagonal, need only to gather and to scatter rows.
 ///
@@ -43,7 +43,7 @@ struct FitOptions {
 
 /// A projection fitted to a table.
 struct FitResult {
-  LearnedProjection projection;  ///< (d_model, D); its columns sum to zero if z-normalising.
+  LearnedProjection projection;  ///< (d_model, D); its columns sum to zero if z-normalizing.
   /// For each token, the distance of its embedding from its row of the table, relative to the row's norm; for
   /// a row of zeros, relative to the root mean square of the norms of all rows.
   std::vector<float> residual;
@@ -109,7 +109,7 @@ class FitEquations {
     return sums;
   }
 
-  /// Takes off what z-normalisation makes of no effect.
+  /// Takes off what z-normalization makes of no effect.
   static void center(FitBlock& x) {
     const FitRow mean = x.colwise().mean();
     x.rowwise() -= mean;
@@ -195,7 +195,7 @@ inline void measure_residuals(const KroneckerEmbedding<float>& embedding,
 
 /// The projection whose embeddings of `vocabulary` are nearest to `table`, (V, d_model), in least squares.
 ///
-/// Cells that no token lights get zero, or, if z-normalising, what makes the columns of the result sum to
+/// Cells that no token lights get zero, or, if z-normalizing, what makes the columns of the result sum to
 /// zero. The same input gives the same result on the same machine. Throws std::invalid_argument if the table
 /// is not of V rows, has no columns, or has an entry that is not finite, if a token has a byte outside the
 /// alphabet, or if an option is out of its range. O(V * d_model * bytes per token) for an iteration; memory

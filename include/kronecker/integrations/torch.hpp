@@ -115,7 +115,7 @@ class KroneckerEmbeddingImpl : public torch::nn::Cloneable<KroneckerEmbeddingImp
   LearnedProjection learned_projection() const { return function_.learned_projection(projection->weight); }
 
   /// To be called after the weights were changed behind autograd's back: through `.data()`, or by a
-  /// collective operation that writes into them. Optimisers, in-place operations and loading need no such
+  /// collective operation that writes into them. Optimizers, in-place operations and loading need no such
   /// call.
   void weights_changed() { function_.weights_changed(); }
 

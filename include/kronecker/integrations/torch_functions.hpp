@@ -255,7 +255,7 @@ class EmbeddingFunction {
     return weight.detach().to(torch::kCPU, torch::kFloat).t().contiguous();
   }
 
-  // The rows that the kernels sum: a centred copy, or the weights themselves.
+  // The rows that the kernels sum: a centered copy, or the weights themselves.
   ProjectionRows<float> rows_to_gather(const torch::Tensor& weight) const {
     const auto rows = std::make_shared<const torch::Tensor>(rows_on_cpu(weight));
     const SharedArray<float> shared({rows, rows->data_ptr<float>()},

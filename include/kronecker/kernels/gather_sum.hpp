@@ -6,7 +6,7 @@
 ///
 /// The sum is taken in byte order and the multiplication comes last; int8 rows are summed exactly, and
 /// multiplied by scale * column_scale. There is nothing in it that a compiler could fuse or reorder, so the
-/// result has the same bits on every instruction set, vector width and optimisation level. Nothing outside
+/// result has the same bits on every instruction set, vector width and optimization level. Nothing outside
 /// this folder knows how the sum is taken.
 
 #include <kronecker/kernels/outputs.hpp>

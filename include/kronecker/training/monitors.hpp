@@ -14,7 +14,7 @@
 
 namespace KRONECKER_NAMESPACE {
 
-/// The Frobenius norm of the projection: of the centered rows, if codes are z-normalised. O(D * d_model).
+/// The Frobenius norm of the projection: of the centered rows, if codes are z-normalized. O(D * d_model).
 inline double projection_norm(const KroneckerEmbedding<float>& embedding) {
   double sum = 0;
   for (const float weight : embedding.rows().values().span())

@@ -1,6 +1,6 @@
 #pragma once
 
-/// Learning a projection: gradients, optimisers and what to watch.
+/// Learning a projection: gradients, optimizers and what to watch.
 
 #include <kronecker/training/gradient.hpp>
 #include <kronecker/training/monitors.hpp>
