@@ -402,9 +402,10 @@ TEST_CASE("an output that does not fit its options is refused, and nothing is wr
   CHECK(message({.stride = 11, .gain = std::numeric_limits<float>::infinity()}) ==
         "the gain inf is not finite");
   CHECK(message_of<std::invalid_argument>([&] { embedding.embed("a", out); }) ==
-        "an output of 19 numbers does not fit d_model 8");
+        "an output of 19 numbers does not fit 1 tokens of d_model 8: it takes 8");
   CHECK(out == std::vector<float>(19, 42.0f));
   embedding.forward({1, 2}, out, {.stride = 11});
+  embedding.embed("a", out, {.stride = 11});
   embedding.forward({}, std::span<float>(), {.stride = 11});
   CHECK_THROWS_AS(embedding.forward({}, out), std::invalid_argument);
 }

@@ -5,6 +5,7 @@
 #include <kronecker/embedding.hpp>
 #include <kronecker/kernels/gather_sum.hpp>
 #include <kronecker/kernels/scatter_add.hpp>
+#include <kronecker/training/tokens_by_cell.hpp>
 
 #include <Eigen/Core>
 #include <algorithm>
@@ -254,6 +255,7 @@ TEMPLATE_TEST_CASE("every token of real vocabularies has the same bits with ever
                                  ids.size()};
     std::vector<float> out(static_cast<std::size_t>(table.size()));
     std::vector<float> gradient, first_gradient;
+    kronecker::detail::TokensByCell by_cell(kernels::tokens_in_block, 16);
     for (const InstructionSet set : test_support::instruction_sets()) {
       INFO(path << ", instruction set " << static_cast<int>(set));
       kernels::gather_sum<type_of<TestType>, RowType::float32>(set, embedding.rows().view(16), tokens,
@@ -261,6 +263,14 @@ TEMPLATE_TEST_CASE("every token of real vocabularies has the same bits with ever
       CHECK(std::memcmp(out.data(), table.data(), out.size() * sizeof(float)) == 0);
       gradient.assign(200 * static_cast<std::size_t>(encoder.code_dim()), 0.0f);
       kernels::scatter_add(set, tokens, table.data(), {gradient.data(), 200, 16, 0, 200});
+      kernels::Tokens block = tokens;
+      for (std::size_t first = 0; first < ids.size(); first += kernels::tokens_in_block) {
+        block.ids = ids.data() + first;
+        block.count = std::min(kernels::tokens_in_block, ids.size() - first);
+        by_cell.assign(block);
+        kernels::add_block_sums<RowType::float32>(set, by_cell.view(), table.data() + first * 200,
+                                                  {gradient.data(), 200, 0, 200});
+      }
       if (first_gradient.empty()) first_gradient = gradient;
       CHECK(std::memcmp(gradient.data(), first_gradient.data(), gradient.size() * sizeof(float)) == 0);
     }

@@ -3,7 +3,9 @@
 
 #include <kronecker/training/gradient.hpp>
 
-#include <cstring>
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <random>
 #include <thread>
 
@@ -168,6 +170,73 @@ TEST_CASE("the gradient of a mixed sequence is that of tokens with the same byte
   kronecker::accumulate_gradient(embedding, {0, "\2\2", "\3"}, grad_out, mixed);
   kronecker::accumulate_gradient(embedding, {0, 5, 2}, grad_out, ids);
   CHECK(mixed.to_torch() == ids.to_torch());
+}
+
+TEST_CASE("sums over long batches keep the accuracy of short ones") {
+  // Relative to the largest sum, of 2^12, 2^16 and 2^20 tokens: measured 9.3e-6, 9.4e-6 and 1.8e-5 for equal
+  // terms (a running sum: 1.8e-5, 6.5e-4 and 4.9e-3), 4.4e-7, 2.4e-6 and 1.2e-6 for random ones.
+  const KroneckerEncoder encoder(8, 3, {.z_normalize = false});
+  const KroneckerEmbedding<> embedding(encoder, Vocabulary({"\1\2", "\1"}),
+                                       LearnedProjection::normal(1, 24, 1));
+  std::mt19937 random(10);
+  for (const std::size_t count : {std::size_t{1} << 12, std::size_t{1} << 16, std::size_t{1} << 20})
+    for (const bool are_equal : {true, false}) {
+      std::vector<TokenId> ids(count);
+      std::vector<float> grad_out(count, 0.1f);
+      if (!are_equal) grad_out = test_support::random_floats(count, random);
+      std::vector<double> expected(24);
+      for (std::size_t i = 0; i < count; ++i) {
+        ids[i] = are_equal ? 0 : static_cast<TokenId>(random() % 2);
+        const double term = static_cast<double>(encoder.scale(ids[i] == 0 ? 2 : 1)) * grad_out[i];
+        expected[3] += term;
+        if (ids[i] == 0) expected[7] += term;
+      }
+      ProjectionGradient gradient(embedding);
+      kronecker::accumulate_gradient(embedding, ids, grad_out, gradient);
+      double largest = 0, error = 0;
+      for (std::size_t cell = 0; cell < 24; ++cell) {
+        largest = std::max(largest, std::abs(expected[cell]));
+        error = std::max(error, std::abs(gradient.values()[cell] - expected[cell]));
+      }
+      INFO(count << (are_equal ? " equal" : " random") << " terms: " << error / largest);
+      CHECK(error / largest < (are_equal ? 1e-4 : 1e-5));
+    }
+}
+
+TEST_CASE("blocks of a long batch are added in order, however its tokens are given and its columns split") {
+  const auto embedding = small_embedding({}, random_matrix(20, 24, 2));
+  constexpr std::size_t count = 5000;
+  std::mt19937 random(11);
+  std::vector<TokenId> ids(count);
+  for (TokenId& id : ids) id = static_cast<TokenId>(random() % 6);
+  const RowMajorMatrix<float> grad_out = random_matrix(count, 20, 3);
+
+  std::vector<float> expected(24 * 20);
+  for (std::size_t first = 0; first < count; first += 1024) {
+    std::vector<float> sums(expected.size());
+    for (std::size_t i = first; i < std::min(count, first + 1024); ++i) {
+      const std::string_view bytes = embedding.token_bytes().bytes_of(static_cast<std::size_t>(ids[i]));
+      const float scale = embedding.encoder().scale(static_cast<int>(bytes.size()));
+      for (std::size_t p = 0; p < bytes.size(); ++p)
+        for (std::size_t column = 0; column < 20; ++column) {
+          const volatile float term = scale * grad_out.data()[i * 20 + column];
+          sums[(static_cast<unsigned char>(bytes[p]) * 3u + p) * 20 + column] += term;
+        }
+    }
+    for (std::size_t i = 0; i < sums.size(); ++i) expected[i] += sums[i];
+  }
+
+  std::vector<kronecker::TokenOrBytes> mixed(ids.begin(), ids.end());
+  for (std::size_t i = 0; i < count; i += 3)
+    mixed[i] = embedding.token_bytes().bytes_of(static_cast<std::size_t>(ids[i]));
+  const std::vector<std::uint16_t> short_ids(ids.begin(), ids.end());
+  for (const kronecker::TokenSequence& tokens : {kronecker::TokenSequence(ids), {mixed}, {short_ids}})
+    for (const std::size_t split : {0u, 7u}) {
+      ProjectionGradient gradient(embedding);
+      kronecker::accumulate_gradient(embedding, tokens, grad_out, gradient, {0, split});
+      kronecker::accumulate_gradient(embedding, tokens, grad_out, gradient, {split, 20});
+      CHECK(std::equal(expected.begin(), expected.end(), gradient.values().begin()));
+    }
 }
 
 TEST_CASE("a gradient of other sizes is refused, and nothing is added") {

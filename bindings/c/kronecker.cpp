@@ -1,17 +1,15 @@
-/// The C interface. No exception and no C++ type leaves this file.
+/// The functions of the C interface for embeddings that were saved.
 
-#include "kronecker.h"
+#include "status.hpp"
 
 #include <kronecker/files/model.hpp>
 #include <kronecker/head.hpp>
 #include <kronecker/version.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <mutex>
-#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -29,41 +27,8 @@ struct kronecker_embedding {
 namespace {
 
 using kronecker::TokenId;
-
-constexpr std::size_t message_size = 512;
-thread_local char message[message_size];  // a fixed size, so that an error can be told when memory is short
-
-kronecker_status failed(kronecker_status status, const char* what) noexcept {
-  const std::size_t length = std::min(std::strlen(what), message_size - 1);
-  std::memcpy(message, what, length);
-  message[length] = '\0';
-  return status;
-}
-
-/// Does the work of a call; what it throws becomes a status and a message.
-template <class Work>
-kronecker_status guarded(Work&& work) noexcept {
-  try {
-    work();
-    return KRONECKER_OK;
-  } catch (const kronecker::FileError& error) {
-    return failed(KRONECKER_FILE_ERROR, error.what());
-  } catch (const std::out_of_range& error) {
-    return failed(KRONECKER_OUT_OF_RANGE, error.what());
-  } catch (const std::invalid_argument& error) {
-    return failed(KRONECKER_INVALID_ARGUMENT, error.what());
-  } catch (const std::bad_alloc&) {
-    return failed(KRONECKER_OUT_OF_MEMORY, "there is not enough memory");
-  } catch (const std::exception& error) {
-    return failed(KRONECKER_INTERNAL_ERROR, error.what());
-  } catch (...) {
-    return failed(KRONECKER_INTERNAL_ERROR, "an unknown error");
-  }
-}
-
-void check_pointer(const char* name, const void* pointer, std::size_t count = 1) {
-  if (pointer == nullptr && count > 0) kronecker::detail::fail<std::invalid_argument>(name, " is null");
-}
+using kronecker_c::check_pointer;
+using kronecker_c::guarded;
 
 /// Refuses an output of another size than `count` times `width`.
 void check_output(const float* out, std::size_t size, std::size_t count, std::size_t width) {
@@ -157,7 +122,7 @@ kronecker_status kronecker_logits(const kronecker_embedding* embedding, const fl
   });
 }
 
-const char* kronecker_error_message(void) { return message; }
+const char* kronecker_error_message(void) { return kronecker_c::message; }
 
 #define KRONECKER_TEXT_OF(number) #number
 #define KRONECKER_DOTTED(a, b, c) KRONECKER_TEXT_OF(a) "." KRONECKER_TEXT_OF(b) "." KRONECKER_TEXT_OF(c)

@@ -134,8 +134,7 @@ class KroneckerEmbedding {
     return out;
   }
 
-  /// The same into `out`, as `forward` does. Throws std::invalid_argument besides if `out` is not of d_model
-  /// numbers.
+  /// The same into `out`, as `forward` does for one token.
   void embed(std::string_view bytes, Outputs<float> out, ForwardOptions options = {}) const {
     embed_into(bytes, out, options);
   }
@@ -221,20 +220,26 @@ class KroneckerEmbedding {
     const float* scales_;
   };
 
+  /// The stride of an output of `size` numbers for `count` tokens.
+  std::size_t checked_stride(std::size_t size, std::size_t count, std::size_t stride) const {
+    const bool has_gaps = stride != 0;
+    if (!has_gaps) stride = row_size();
+    if (stride < row_size())
+      detail::fail<std::invalid_argument>("a stride of ", stride, " is below d_model ", d_model());
+    const bool fits = has_gaps
+                          ? count == 0 || (size >= row_size() && (size - row_size()) / stride >= count - 1)
+                          : size / row_size() == count && size % row_size() == 0;
+    if (!fits)
+      detail::fail<std::invalid_argument>("an output of ", size, " numbers does not fit ", count,
+                                          " tokens of d_model ", d_model(), ": it takes ",
+                                          count == 0 ? 0 : (count - 1) * stride + row_size());
+    return stride;
+  }
+
   template <class Out>
   void forward_into(const TokenSequence& tokens, Outputs<Out> out, ForwardOptions options) const {
     detail::check_tokens(token_bytes_, tokens);
-    const std::size_t stride = options.stride == 0 ? row_size() : options.stride;
-    if (stride < row_size())
-      detail::fail<std::invalid_argument>("a stride of ", stride, " is below d_model ", d_model());
-    const std::size_t count = tokens.size();
-    const bool fits = options.stride == 0 ? out.size() / row_size() == count && out.size() % row_size() == 0
-                                          : count == 0 || (out.size() >= row_size() &&
-                                                           (out.size() - row_size()) / stride >= count - 1);
-    if (!fits)
-      detail::fail<std::invalid_argument>("an output of ", out.size(), " numbers does not fit ", count,
-                                          " tokens of d_model ", d_model(), ": it takes ",
-                                          count == 0 ? 0 : (count - 1) * stride + row_size());
+    const std::size_t stride = checked_stride(out.size(), tokens.size(), options.stride);
     const CallScales scales(scales_, options.gain);
     gather_sum<Out>(tokens, scales.data(), {out.data(), stride, options.accumulate});
   }
@@ -243,14 +248,12 @@ class KroneckerEmbedding {
   void embed_into(std::string_view bytes, Outputs<Out> out, ForwardOptions options) const {
     bytes = encoder_.truncate(bytes);
     detail::check_alphabet(bytes, encoder_.char_dim());
-    if (out.size() != row_size())
-      detail::fail<std::invalid_argument>("an output of ", out.size(), " numbers does not fit d_model ",
-                                          d_model());
+    const std::size_t stride = checked_stride(out.size(), 1, options.stride);
     const CallScales scales(scales_, options.gain);
     const auto length = static_cast<std::uint8_t>(bytes.size());
     const TokenId first = 0;
     gather_sum<Out>({reinterpret_cast<const std::uint8_t*>(bytes.data()), &length, scales.data(), &first, 1},
-                    {out.data(), row_size(), options.accumulate});
+                    {out.data(), stride, options.accumulate});
   }
 
   template <class Out>

@@ -62,8 +62,9 @@ class SharedArray {
 #ifdef __linux__
     if (bytes >= huge_page) ::madvise(values, bytes, MADV_HUGEPAGE);  // or not, and all works as before
 #endif
-    const auto free = [alignment](const T* p) { ::operator delete(const_cast<T*>(p), alignment); };
-    array.owner_ = new Owner{{1}, std::shared_ptr<const T>(values, free), true};
+    std::shared_ptr<const T> owned(
+        values, [alignment](const T* p) { ::operator delete(const_cast<T*>(p), alignment); });
+    array.owner_ = new Owner{{1}, std::move(owned), true};
     array.values_ = values;
     array.size_ = size;
     std::forward<Fill>(fill)(std::span<T>(values, size));

@@ -238,42 +238,62 @@ inline void check_tokens(const TokenBytes& vocabulary, const TokenSequence& toke
   }
 }
 
+/// Memory for tokens that do not lie as the kernels take them: for as many ids as there are tokens, and for
+/// mixed sequences besides pos_dim bytes and a length for each.
+struct TokenSpace {
+  TokenId* ids;
+  std::uint8_t* bytes;
+  std::uint8_t* lengths;
+};
+
+/// A sequence, which was checked, as the kernels take it. `scales` are a_L for each length. Ids of 32 bits
+/// are taken where they lie; others are copied to `space`, byte strings with the bytes of the tokens between
+/// them.
+inline kernels::Tokens kernel_tokens(const TokenBytes& vocabulary, const float* scales,
+                                     const TokenSequence& tokens, TokenSpace space) noexcept {
+  const std::uint8_t* bytes = vocabulary.bytes().data();
+  const std::uint8_t* lengths = vocabulary.lengths().data();
+  if (const TokenId* ids = tokens.token_ids()) return {bytes, lengths, scales, ids, tokens.size()};
+  const TokenOrBytes* mixed = tokens.mixed();
+  if (mixed == nullptr) {
+    tokens.copy_ids(0, {space.ids, tokens.size()});
+    return {bytes, lengths, scales, space.ids, tokens.size()};
+  }
+  const auto pos_dim = static_cast<std::size_t>(vocabulary.pos_dim());
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const TokenId* id = std::get_if<TokenId>(&mixed[i]);
+    const std::string_view kept = id ? vocabulary.bytes_of(static_cast<std::size_t>(*id))
+                                     : utf8_safe_prefix(*std::get_if<std::string_view>(&mixed[i]), pos_dim);
+    std::copy(kept.begin(), kept.end(), space.bytes + i * pos_dim);
+    space.lengths[i] = static_cast<std::uint8_t>(kept.size());
+    space.ids[i] = static_cast<TokenId>(i);
+  }
+  return {space.bytes, space.lengths, scales, space.ids, tokens.size()};
+}
+
 /// Calls `visit(kernels::Tokens, first)` with all of a sequence, which was checked, a block after the other;
 /// a block starts at position `first`. `scales` are a_L for each length. Ids of 32 bits are one block, where
-/// they lie; others are copied to the stack, byte strings with the bytes of the tokens between them.
+/// they lie; others are copied to the stack.
 template <class Visit>
 void for_each_block(const TokenBytes& vocabulary, const float* scales, const TokenSequence& tokens,
                     Visit visit) {
-  const std::uint8_t* bytes = vocabulary.bytes().data();
-  const std::uint8_t* lengths = vocabulary.lengths().data();
-  if (const TokenId* ids = tokens.token_ids()) {
-    visit(kernels::Tokens{bytes, lengths, scales, ids, tokens.size()}, std::size_t{0});
-  } else if (const TokenOrBytes* mixed = tokens.mixed()) {
-    constexpr std::size_t most = 64;
-    const auto pos_dim = static_cast<std::size_t>(vocabulary.pos_dim());
-    std::array<std::uint8_t, most * 255> own_bytes;
-    std::array<std::uint8_t, most> own_lengths;
-    std::array<TokenId, most> places;
-    std::iota(places.begin(), places.end(), TokenId{0});
+  const auto visit_blocks = [&](std::size_t most, TokenSpace space) {
     for (std::size_t first = 0; first < tokens.size(); first += most) {
-      const std::size_t count = (std::min)(most, tokens.size() - first);
-      for (std::size_t i = 0; i < count; ++i) {
-        const TokenId* id = std::get_if<TokenId>(&mixed[first + i]);
-        const std::string_view kept =
-            id ? vocabulary.bytes_of(static_cast<std::size_t>(*id))
-               : utf8_safe_prefix(std::get<std::string_view>(mixed[first + i]), pos_dim);
-        std::copy(kept.begin(), kept.end(), own_bytes.begin() + static_cast<std::ptrdiff_t>(i * pos_dim));
-        own_lengths[i] = static_cast<std::uint8_t>(kept.size());
-      }
-      visit(kernels::Tokens{own_bytes.data(), own_lengths.data(), scales, places.data(), count}, first);
+      const TokenSequence block = tokens.part(first, (std::min)(most, tokens.size() - first));
+      visit(kernel_tokens(vocabulary, scales, block, space), first);
     }
+  };
+  if (tokens.token_ids() != nullptr) {
+    visit(kernel_tokens(vocabulary, scales, tokens, {}), std::size_t{0});
+  } else if (tokens.mixed() != nullptr) {
+    constexpr std::size_t most = 64;
+    std::array<TokenId, most> ids;
+    std::array<std::uint8_t, most * 255> bytes;
+    std::array<std::uint8_t, most> lengths;
+    visit_blocks(most, {ids.data(), bytes.data(), lengths.data()});
   } else {
-    std::array<TokenId, 4096> copied;
-    for (std::size_t first = 0; first < tokens.size(); first += copied.size()) {
-      const std::size_t count = (std::min)(copied.size(), tokens.size() - first);
-      tokens.copy_ids(first, std::span(copied).first(count));
-      visit(kernels::Tokens{bytes, lengths, scales, copied.data(), count}, first);
-    }
+    std::array<TokenId, 4096> ids;
+    visit_blocks(ids.size(), {ids.data(), nullptr, nullptr});
   }
 }
 

@@ -6,9 +6,11 @@ library=$1 c_example=$2 kron=$3 examples=$4 scratch=$5
 mkdir -p "$scratch"
 cd "$scratch"
 
-exported=$(nm -D --defined-only "$library" | awk '{print $3}' | grep -v '^_ITM\|^__' | sort | tr '\n' ' ')
-expected="kronecker_close kronecker_d_model kronecker_embed_ids kronecker_embed_strings kronecker_error_message "
-expected+="kronecker_logits kronecker_open kronecker_version kronecker_vocab_size "
+exported=$(nm -D --defined-only "$library" | awk '{print $3}' | grep -v '^_ITM\|^__' | LC_ALL=C sort | tr '\n' ' ')
+expected="kronecker_backward kronecker_close kronecker_d_model kronecker_embed_ids kronecker_embed_strings "
+expected+="kronecker_error_message kronecker_forward kronecker_logits kronecker_open kronecker_version "
+expected+="kronecker_vocab_size kronecker_vocabulary_arrays kronecker_vocabulary_bytes kronecker_vocabulary_close "
+expected+="kronecker_vocabulary_open kronecker_vocabulary_size "
 [ "$exported" = "$expected" ] || { echo "exported: $exported" >&2; exit 1; }
 
 # Every number another one, between 1 and 2.
@@ -28,27 +30,26 @@ grep -q "^embed: absent.kron: " error.txt
 for python in python3 /usr/bin/python3; do
   "$python" -c "import numpy" 2>/dev/null || continue
   "$kron" embed e.kron --string " unfoxlike" --output tool.npy >/dev/null
-  PYTHONPATH=$examples/python "$python" - "$library" <<'PYTHON'
-import sys
+  PYTHONPATH=$examples/../bindings/python/src KRONECKER_LIBRARY=$library "$python" - <<'PYTHON'
 import numpy as np
-from kronecker_embedding import KroneckerEmbedding
-embedding = KroneckerEmbedding("e.kron", sys.argv[1])
+import kronecker_cpp
+embedding = kronecker_cpp.KroneckerEmbedding.load("e.kron")
 for line in open("c.txt"):
     word, numbers = line.rstrip("\n").split(":")
-    expected = embedding.embed_strings([word])[0, :4]
+    expected = embedding.embed(word)[:4]
     assert np.array_equal(np.array(numbers.split(), np.float32), expected), line
     assert len(set(expected)) == 4
-assert (embedding.vocab_size, embedding.d_model, embedding.version) == (8000, 6, "0.2.0")
-ours, tool = embedding.embed_strings([" unfoxlike"]), np.load("tool.npy")
+assert (embedding.vocab_size, embedding.d_model, kronecker_cpp.__version__) == (8000, 6, "0.2.0")
+ours, tool = embedding.embed_all([b" unfoxlike"]), np.load("tool.npy")
 assert np.array_equal(ours.view(np.uint32), tool.view(np.uint32))
-table = embedding.embed_ids(np.arange(8000).reshape(80, 100)).reshape(8000, 6)
+table = embedding(np.arange(8000).reshape(80, 100)).reshape(8000, 6)
 hidden = np.random.default_rng(1).standard_normal((3, 6), np.float32)
 expected = hidden @ table.T
 assert np.abs(embedding.logits(hidden) - expected).max() <= 1e-5 * np.abs(expected).max()
 try:
-    embedding.embed_ids([8000])
+    embedding([8000])
     raise SystemExit("a bad id was taken")
-except ValueError as error:
+except IndexError as error:
     assert str(error) == "token id 8000 at index 0 is outside the vocabulary of 8000 tokens", error
 PYTHON
   echo "C and Python agree with the tool"

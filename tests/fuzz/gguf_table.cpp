@@ -17,9 +17,9 @@ std::string content_of(const std::filesystem::path& path) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using Encoder = kronecker::KroneckerEncoder<2, 2>;
-  static const kronecker::KroneckerEmbedding<> embedding(
-      Encoder(), kronecker::Vocabulary({std::string(1, '\0'), "\1"}),
-      kronecker::LearnedProjection::normal(32, 4, 1));
+  static const kronecker::KroneckerEmbedding<> embedding(Encoder(),
+                                                         kronecker::Vocabulary({std::string(1, '\0'), "\1"}),
+                                                         kronecker::LearnedProjection::normal(32, 4, 1));
   return fuzz::read_as_file(data, size, [](const std::filesystem::path& path) {
     const kronecker::GgufTableOptions options{kronecker::GgmlType::q8_0, kronecker::TiedHead::old_table};
     try {

@@ -5,11 +5,7 @@
 
 #include <kronecker/kronecker.hpp>
 
-#include <utility>
-
-using Embedding = decltype(kronecker::KroneckerEmbedding(std::declval<kronecker::KroneckerEncoder<256, 8>>(),
-                                                         std::declval<kronecker::Vocabulary>(),
-                                                         std::declval<kronecker::LearnedProjection>()));
+using Embedding = kronecker::KroneckerEmbedding<>;
 
 kronecker::TokenId count(const Embedding& embedding);
 kronecker::Vocabulary make_vocabulary();

@@ -15,7 +15,8 @@ int main() {
              ? 0
              : 1;
 #elif USE == result
-  return make_vocabulary().bytes(2) == "c" ? 0 : 1;
+  const kronecker::Vocabulary vocabulary = make_vocabulary();
+  return vocabulary.bytes(2) == "c" ? 0 : 1;
 #elif USE == variable
   return the_vocabulary.bytes(2) == "c" ? 0 : 1;
 #endif

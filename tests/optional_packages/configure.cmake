@@ -16,7 +16,7 @@ message(FATAL_ERROR "Your installed Caffe2 version uses CUDA but I cannot find t
 
 foreach(run first second)  # what was found out is kept, but not that a package was broken
   execute_process(COMMAND ${CMAKE_COMMAND} -S ${SOURCE} -B ${BINARY}/build -G ${GENERATOR} -DCMAKE_CXX_COMPILER=${COMPILER}
-    -DCMAKE_PREFIX_PATH=${BINARY}/packages -DKRONECKER_BUILD_PYTHON=ON -DKRONECKER_TEST_CHECKSUMS=OFF
+    -DCMAKE_PREFIX_PATH=${BINARY}/packages -DKRONECKER_TEST_OWN_FLAGS=OFF
     OUTPUT_VARIABLE text ERROR_VARIABLE text RESULT_VARIABLE status)
   if(NOT status EQUAL 0)
     message(FATAL_ERROR "the ${run} configuration ended with ${status}:\n${text}")

@@ -7,6 +7,7 @@
 #include <kronecker/kernels/gather_sum.hpp>
 #include <kronecker/kernels/row_products.hpp>
 #include <kronecker/kernels/scatter_add.hpp>
+#include <kronecker/training/tokens_by_cell.hpp>
 
 #include <memory>
 #include <vector>
@@ -54,6 +55,14 @@ void add_gradient(InstructionSet set, std::size_t d_model, std::size_t missing) 
   kernels::scatter_add(set, token, grad_out.get(), {gradient.get(), d_model, 1, 0, d_model});
 }
 
+void add_block_sums(InstructionSet set, std::size_t d_model, std::size_t missing) {
+  const auto grad_out = zeros<float>(d_model - missing), gradient = zeros<float>(2 * d_model);
+  kronecker::detail::TokensByCell by_cell(1, 1);
+  by_cell.assign(token);
+  kernels::add_block_sums<RowType::float32>(set, by_cell.view(), grad_out.get(),
+                                            {gradient.get(), d_model, 0, d_model});
+}
+
 bool check(const std::string& kernel, void (*run)(InstructionSet, std::size_t, std::size_t),
            InstructionSet set) {
   bool is_right = true;
@@ -75,6 +84,6 @@ int main() {
     return check("products" + rows, multiply_rows<type>, set) && is_seen;
   });
   for (const InstructionSet set : test_support::instruction_sets())
-    is_right &= check("gradients", add_gradient, set);
+    is_right &= check("gradients", add_gradient, set) & check("sums of blocks", add_block_sums, set);
   return is_right ? 0 : 1;
 }

@@ -8,6 +8,10 @@
 /// multiplied by scale * column_scale. There is nothing in it that a compiler could fuse or reorder, so the
 /// result has the same bits on every instruction set, vector width and optimization level. Nothing outside
 /// this folder knows how the sum is taken.
+///
+/// Of weights as they lie, whose mean row was not subtracted, the sum has one row more, that of the length:
+///
+///     out = scale * (row[cell_0] + ... + row[cell_{L-1}] + length_row[L]),   length_row[L] = -L * mean row
 
 #include <kronecker/kernels/outputs.hpp>
 #include <kronecker/kernels/rounding.hpp>
@@ -28,6 +32,11 @@ struct LitRows {
   std::size_t count;           ///< L.
   float scale;                 ///< a_L.
   const float* column_scales;  ///< As in Rows.
+};
+
+/// The same, and the row of its length.
+struct LitRowsAndLengthRow : LitRows {
+  const float* length_row;
 };
 
 /// Columns that are summed for all tokens before the next ones: 4 KB of a row. Of long rows, the parts that
@@ -64,11 +73,13 @@ namespace KRONECKER_NAMESPACE::kernels {
 /// what is not a number becomes a quiet one. Accumulating, the embedding is first rounded to float32, then
 /// added in float32, and a token without bytes adds nothing. The output must not overlap the rows; what lies
 /// between one token's numbers and the next one's stays as it is. Rows of another type than `type`, and
-/// outputs of another than `out_type`, are not noticed. O(d_model * bytes).
-template <RowType type, RowType out_type>
-static inline void gather_sum(InstructionSet set, const Rows& rows, const Tokens& tokens,
+/// outputs of another than `out_type`, are not noticed. `rows` are Rows or RowsAndLengthRows, these not of
+/// int8. O(d_model * bytes).
+template <RowType type, RowType out_type, class AnyRows = Rows>
+static inline void gather_sum(InstructionSet set, const AnyRows& rows, const Tokens& tokens,
                               const Output& output) noexcept {
   static_assert(out_type != RowType::int8, "an output has no scales of columns");
+  static_assert(type != RowType::int8 || std::is_same_v<AnyRows, Rows>, "int8 rows are summed as integers");
 #ifdef KRONECKER_HAS_AVX
   if (set == InstructionSet::avx512) return avx512::gather_sum<type, out_type>(rows, tokens, output);
   if (set == InstructionSet::avx2) return avx2::gather_sum<type, out_type>(rows, tokens, output);

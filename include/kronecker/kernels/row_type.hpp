@@ -32,6 +32,12 @@ struct Rows {
   std::size_t pos_dim;         ///< Byte b at position p lights cell b * pos_dim + p.
 };
 
+/// The same with one more row for each length, which is added after those of the bytes. It turns rows that
+/// are not centered, weights as they lie, into z-normalized embeddings.
+struct RowsAndLengthRows : Rows {
+  const float* length_rows;  ///< (pos_dim + 1, d_model); those of lengths that no token has are not read.
+};
+
 /// A sequence of tokens.
 struct Tokens {
   const std::uint8_t* bytes;    ///< (V, pos_dim): the bytes of each token of a vocabulary.

@@ -1,6 +1,7 @@
 #pragma once
 
-/// The backward pass: each token adds its output's gradient, times its scale, to the rows that it lights.
+/// The backward pass of few columns, a head's: each token adds its gradient, times its scale, to the rows
+/// that it lights. For an embedding's see block_sums.hpp.
 ///
 ///     gradient_row[cell_p] += scale * grad_out,   for every byte of every token, in the order of the tokens
 ///

@@ -1,0 +1,70 @@
+#pragma once
+
+/// What every function of the C interface does around its work: no exception and no C++ type leaves it.
+
+#include "kronecker.h"
+
+#include <kronecker/error.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <exception>
+#include <new>
+#include <stdexcept>
+
+namespace kronecker_c {
+
+inline constexpr std::size_t message_size = 1024;
+/// Of the last call of this thread that failed. Of a fixed size, so that an error can be told when memory is
+/// short.
+inline thread_local char message[message_size];
+
+/// Keeps a message; of one that is too long the middle is left out, since it begins with a path and ends with
+/// what is wrong.
+inline kronecker_status failed(kronecker_status status, const char* what) noexcept {
+  constexpr char gap[] = " ... ";
+  constexpr std::size_t most = message_size - 1, gap_size = sizeof gap - 1, head = 256;
+  const std::size_t length = std::strlen(what);
+  if (length <= most) {
+    std::memcpy(message, what, length);
+    message[length] = '\0';
+    return status;
+  }
+  const auto begins_character = [](char byte) { return (static_cast<unsigned char>(byte) & 0xc0) != 0x80; };
+  std::size_t end = head, begin = length - (most - head - gap_size);
+  while (end > head - 3 && !begins_character(what[end])) --end;
+  while (begin < length && !begins_character(what[begin])) ++begin;
+  std::memcpy(message, what, end);
+  std::memcpy(message + end, gap, gap_size);
+  std::memcpy(message + end + gap_size, what + begin, length - begin);
+  message[end + gap_size + length - begin] = '\0';
+  return status;
+}
+
+/// Does the work of a call; what it throws becomes a status and a message.
+template <class Work>
+kronecker_status guarded(Work&& work) noexcept {
+  try {
+    work();
+    return KRONECKER_OK;
+  } catch (const kronecker::FileError& error) {
+    return failed(KRONECKER_FILE_ERROR, error.what());
+  } catch (const std::out_of_range& error) {
+    return failed(KRONECKER_OUT_OF_RANGE, error.what());
+  } catch (const std::invalid_argument& error) {
+    return failed(KRONECKER_INVALID_ARGUMENT, error.what());
+  } catch (const std::bad_alloc&) {
+    return failed(KRONECKER_OUT_OF_MEMORY, "there is not enough memory");
+  } catch (const std::exception& error) {
+    return failed(KRONECKER_INTERNAL_ERROR, error.what());
+  } catch (...) {
+    return failed(KRONECKER_INTERNAL_ERROR, "an unknown error");
+  }
+}
+
+inline void check_pointer(const char* name, const void* pointer, std::size_t count = 1) {
+  if (pointer == nullptr && count > 0) kronecker::detail::fail<std::invalid_argument>(name, " is null");
+}
+
+}  // namespace kronecker_c

@@ -1,0 +1,49 @@
+#pragma once
+
+/// z-normalized embeddings of weights as they lie: nothing is centered, so nothing is copied that could be
+/// out of date when the weights change.
+///
+/// What centering subtracts from each of a token's L rows, their mean w_bar, is subtracted from their sum:
+///
+///     e = a_L * (sum_p w_{cell_p} + r_L),     r_L = -L * w_bar
+///
+/// One reading of the weights makes the rows r_L, which kernels::gather_sum takes as
+/// kernels::RowsAndLengthRows.
+
+#include <kronecker/kernels/instruction_set.hpp>
+#include <kronecker/kernels/row_sums.hpp>
+#include <kronecker/kernels/row_type.hpp>
+#include <kronecker/namespace.hpp>
+#include <kronecker/views.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace KRONECKER_NAMESPACE::detail {
+
+/// Writes r_L to row L of `length_rows`, (pos_dim + 1, d_model), for each of `lengths`; of some columns,
+/// which threads may split. `rows` are all rows, (count, d_model), numbers of `type`. The mean is taken in
+/// double, in the order of the cells, and r_L is rounded once to float: the same bits on every CPU and for
+/// every split. O(columns * (count + lengths)).
+template <kernels::RowType type>
+void write_length_rows(const void* rows, std::size_t count, std::size_t d_model,
+                       std::span<const std::uint8_t> lengths, Range columns, float* length_rows) noexcept {
+  std::array<double, 2048> sums;
+  for (std::size_t first = columns.begin; first < columns.end; first += sums.size()) {
+    const std::size_t end = (std::min)(first + sums.size(), columns.end);
+    kernels::sum_rows<type>(kernels::instruction_set(), {rows, count, d_model, first, end}, nullptr,
+                            sums.data());
+    for (const std::uint8_t length : lengths) {
+      float* const row = length_rows + length * d_model + first;
+      for (std::size_t i = 0; i < end - first; ++i) {
+        const double mean = sums[i] / static_cast<double>(count);
+        row[i] = static_cast<float>(-length * mean);
+      }
+    }
+  }
+}
+
+}  // namespace KRONECKER_NAMESPACE::detail
