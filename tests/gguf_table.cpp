@@ -56,7 +56,7 @@ const gguf::Tensor table_tensor{"token_embd.weight",
                                 some_bytes(2 * table_d_model * table_vocab_size, 1)};
 const gguf::Tensor head_tensor{
     "output.weight", {table_d_model, table_vocab_size}, 8, some_bytes(34 * 2 * table_vocab_size, 2)};
-const gguf::Tensor norm{"output_norm.weight", {table_d_model}, 0, some_bytes(4 * table_d_model, 3)};
+const gguf::Tensor norm_tensor{"output_norm.weight", {table_d_model}, 0, some_bytes(4 * table_d_model, 3)};
 const gguf::Tensor odd{"blk.0.of_a_later_ggml", {3, 7}, 999, some_bytes(32, 4)};
 const gguf::Tensor short_one{"blk.0.bias", {3}, 0, some_bytes(12, 5)};
 
@@ -103,7 +103,7 @@ gguf::Tensor new_table(GgmlType type) {
 TEST_CASE("the table takes the place of the model's, and all else is kept byte for byte") {
   for (const GgmlType type : {GgmlType::f32, GgmlType::f16, GgmlType::q8_0, GgmlType::bf16}) {
     for (const std::size_t place : {0u, 2u, 4u}) {
-      std::vector<gguf::Tensor> tensors = {norm, odd, short_one, head_tensor};
+      std::vector<gguf::Tensor> tensors = {norm_tensor, odd, short_one, head_tensor};
       tensors.insert(tensors.begin() + static_cast<std::ptrdiff_t>(place), table_tensor);
       const std::string source = model_file(metadata, tensors), result = exported(source, {type});
       tensors[place] = new_table(type);
@@ -119,7 +119,7 @@ TEST_CASE("the table takes the place of the model's, and all else is kept byte f
 }
 
 TEST_CASE("with the type it had, a model changes in nothing but the values of its table") {
-  const std::string source = model_file(metadata, {norm, table_tensor, head_tensor});
+  const std::string source = model_file(metadata, {norm_tensor, table_tensor, head_tensor});
   const std::string result = exported(source, {GgmlType::f16});
   const GgufDirectory directory = directory_of(source);
   const std::size_t begin = directory.data_begin + directory.tensors[1].offset;
@@ -229,7 +229,7 @@ TEST_CASE("a model whose tensors are cut off or overlap is refused") {
   const gguf::Tensor no_blocks{"odd", {33}, 8, some_bytes(34, 1)};
   CHECK(gguf_table_message<FileError>(model_file(metadata, {no_blocks, table_tensor, head_tensor})) ==
         "tensor 'odd' has rows of 33 values, not a multiple of the 32 in a block of its type");
-  gguf::Tensor too_long = norm;
+  gguf::Tensor too_long = norm_tensor;
   too_long.shape = {table_d_model, 9};
   CHECK(gguf_table_message<FileError>(model_file(metadata, {too_long, table_tensor, head_tensor})) ==
         "tensor 'output_norm.weight' takes 2304 bytes, but 256 are left before the next one or the file's "

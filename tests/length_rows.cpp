@@ -21,7 +21,7 @@ using test_support::random_floats;
 namespace {
 
 template <class Scalar>
-constexpr RowType type_of = kronecker::detail::row_type_of<Scalar>();
+constexpr RowType number_type = kronecker::detail::row_type_of<Scalar>();
 
 template <class Scalar>
 std::vector<Scalar> random_numbers(std::size_t count, std::mt19937& random) {
@@ -57,8 +57,8 @@ TEMPLATE_TEST_CASE("sums of all rows are taken in double and in order, bit for b
         std::vector<double> sums(d_model), plain_sums(d_model);
         for (const kronecker::Range some : {kronecker::Range{0, split}, kronecker::Range{split, d_model}}) {
           const kernels::SummedRows part{rows.data(), count, d_model, some.begin, some.end};
-          kernels::sum_rows<type_of<TestType>>(set, part, &row_lengths, sums.data() + some.begin);
-          kernels::sum_rows<type_of<TestType>>(set, part, nullptr, plain_sums.data() + some.begin);
+          kernels::sum_rows<number_type<TestType>>(set, part, &row_lengths, sums.data() + some.begin);
+          kernels::sum_rows<number_type<TestType>>(set, part, nullptr, plain_sums.data() + some.begin);
         }
         INFO("d_model " << d_model << ", instruction set " << static_cast<int>(set) << ", split " << split);
         CHECK(sums == expected);
@@ -100,7 +100,7 @@ TEMPLATE_TEST_CASE("the row of a token's length is added last, bit for bit, with
         }
       for (const InstructionSet set : test_support::instruction_sets()) {
         std::vector<Out> out = before;
-        kernels::gather_sum<type_of<Scalar>, type_of<Out>>(
+        kernels::gather_sum<number_type<Scalar>, number_type<Out>>(
             set, kernels::RowsAndLengthRows{{rows.data(), nullptr, d_model, pos_dim}, length_rows.data()},
             {bytes.data(), lengths.data(), scales.data(), ids.data(), ids.size()},
             {out.data(), d_model, accumulate});
@@ -132,8 +132,8 @@ TEMPLATE_TEST_CASE("weights as they lie make the embeddings of centered rows, to
   const std::uint8_t lengths[] = {1, 4, 6};
   std::vector<float> length_rows((pos_dim + 1) * d_model, std::numeric_limits<float>::quiet_NaN());
   for (const kronecker::Range columns : {kronecker::Range{0, 7}, kronecker::Range{7, d_model}})
-    kronecker::detail::write_length_rows<type_of<TestType>>(rows.data(), code_dim, d_model, lengths, columns,
-                                                            length_rows.data());
+    kronecker::detail::write_length_rows<number_type<TestType>>(rows.data(), code_dim, d_model, lengths,
+                                                                columns, length_rows.data());
   const std::vector<double> mean = kronecker::detail::mean_row(weights, d_model);
   for (const std::uint8_t length : lengths)
     for (std::size_t column = 0; column < d_model; ++column)
@@ -142,7 +142,7 @@ TEMPLATE_TEST_CASE("weights as they lie make the embeddings of centered rows, to
   const std::vector<std::int32_t> ids = {0, 1, 2, 3, 4};
   const std::vector<float> scales = encoder.scales();
   kronecker::RowMajorMatrix<float> out(5, d_model);
-  kernels::gather_sum<type_of<TestType>, RowType::float32>(
+  kernels::gather_sum<number_type<TestType>, RowType::float32>(
       kernels::instruction_set(),
       kernels::RowsAndLengthRows{{rows.data(), nullptr, d_model, pos_dim}, length_rows.data()},
       {tokens.bytes().data(), tokens.lengths().data(), scales.data(), ids.data(), ids.size()},

@@ -36,7 +36,7 @@ struct LitRows {
 
 /// The same, and the row of its length.
 struct LitRowsAndLengthRow : LitRows {
-  const float* length_row;
+  const float* length_row;  ///< (d_model), as in RowsAndLengthRows.
 };
 
 /// Columns that are summed for all tokens before the next ones: 4 KB of a row. Of long rows, the parts that

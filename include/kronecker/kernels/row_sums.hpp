@@ -36,9 +36,9 @@ struct RowLengths {
 
 /// One row, as it enters a sum.
 struct SummedRow {
-  const char* values;
-  float scale;
-  double length;
+  const char* values;  ///< The first number that is summed.
+  float scale;         ///< Multiplies the numbers, of rows that have lengths.
+  double length;       ///< Multiplies them after that.
 };
 
 }  // namespace KRONECKER_NAMESPACE::kernels
