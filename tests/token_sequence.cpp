@@ -1,5 +1,6 @@
 #include "catch.hpp"
 
+#include <kronecker/token_blocks.hpp>
 #include <kronecker/token_sequence.hpp>
 
 #include <cstdint>

@@ -10,6 +10,7 @@
 #include <kronecker/projection.hpp>
 #include <kronecker/rows.hpp>
 #include <kronecker/shared_array.hpp>
+#include <kronecker/token_blocks.hpp>
 #include <kronecker/token_bytes.hpp>
 #include <kronecker/token_sequence.hpp>
 #include <kronecker/types.hpp>

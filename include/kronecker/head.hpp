@@ -18,6 +18,7 @@
 #include <kronecker/kernels/row_products.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/rows.hpp>
+#include <kronecker/token_blocks.hpp>
 #include <kronecker/token_bytes.hpp>
 #include <kronecker/token_sequence.hpp>
 #include <kronecker/types.hpp>
@@ -181,8 +182,7 @@ class KroneckerHead {
     if (options.length_normalize != options_.length_normalize ||
         options.z_normalize != options_.z_normalize || options.epsilon != options_.epsilon)
       detail::fail<std::invalid_argument>("the embedding's code options are not those of the head");
-    const bool is_shared = embedding.token_bytes().bytes().data() == tokens_.bytes().data();
-    if (!is_shared && !(embedding.token_bytes() == tokens_))
+    if (!(embedding.token_bytes() == tokens_))
       detail::fail<std::invalid_argument>("the embedding's vocabulary of ", embedding.vocab_size(),
                                           " tokens (pos_dim ", embedding.encoder().pos_dim(),
                                           ") is not that of the head, of ", vocab_size(), " tokens (pos_dim ",
@@ -266,8 +266,10 @@ class KroneckerHead {
     std::array<float, tokens_at_once * most_hidden_states> by_token;
     std::array<float, tokens_at_once> by_state;
     detail::for_each_block(tokens_, scales_.data(), tokens, [&](kernels::Tokens block, std::size_t begin) {
+      const TokenId* const ids = block.ids;
       const std::size_t end = begin + block.count;
-      for (std::size_t first = begin; first < end; first += tokens_at_once, block.ids += tokens_at_once) {
+      for (std::size_t first = begin; first < end; first += tokens_at_once) {
+        block.ids = ids + (first - begin);
         block.count = (std::min)(tokens_at_once, end - first);
         const std::span<float> logits = std::span(by_state).first(block.count);
         if (count == 1) {

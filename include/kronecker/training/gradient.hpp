@@ -17,6 +17,7 @@
 #include <kronecker/namespace.hpp>
 #include <kronecker/projection.hpp>
 #include <kronecker/rows.hpp>
+#include <kronecker/token_blocks.hpp>
 #include <kronecker/token_sequence.hpp>
 #include <kronecker/training/tokens_by_cell.hpp>
 #include <kronecker/types.hpp>
@@ -199,18 +200,20 @@ inline void product_gradients(const KroneckerHead& head, Inputs grad_logits, Out
   std::array<float, tokens_at_once * KroneckerHead::most_hidden_states> by_token;
   const kernels::GradientRows rows{out.data(), count, static_cast<std::size_t>(head.token_bytes().pos_dim()),
                                    some.begin, some.end};
-  detail::for_each_block(
-      head.token_bytes(), head.scales().data(), TokenSequence::in_order(0, head.vocab_size()),
-      [&](kernels::Tokens block, std::size_t begin) {
-        const std::size_t end = begin + block.count;
-        for (std::size_t first = begin; first < end; first += tokens_at_once, block.ids += tokens_at_once) {
-          block.count = (std::min)(tokens_at_once, end - first);
-          for (std::size_t n = some.begin; n < some.end; ++n)
-            for (std::size_t i = 0; i < block.count; ++i)
-              by_token[i * count + n] = grad_logits.data()[n * vocabulary + first + i];
-          kernels::scatter_add(kernels::instruction_set(), block, by_token.data(), rows);
-        }
-      });
+  detail::for_each_block(head.token_bytes(), head.scales().data(),
+                         TokenSequence::in_order(0, head.vocab_size()),
+                         [&](kernels::Tokens block, std::size_t begin) {
+                           const TokenId* const ids = block.ids;
+                           const std::size_t end = begin + block.count;
+                           for (std::size_t first = begin; first < end; first += tokens_at_once) {
+                             block.ids = ids + (first - begin);
+                             block.count = (std::min)(tokens_at_once, end - first);
+                             for (std::size_t n = some.begin; n < some.end; ++n)
+                               for (std::size_t i = 0; i < block.count; ++i)
+                                 by_token[i * count + n] = grad_logits.data()[n * vocabulary + first + i];
+                             kernels::scatter_add(kernels::instruction_set(), block, by_token.data(), rows);
+                           }
+                         });
   const std::span<const std::uint32_t> cells = head.cells();
   for (std::size_t i = 0; i < cells.size(); ++i)  // a cell is never before its place among them
     for (std::size_t n = some.begin; n < some.end; ++n)
