@@ -1,67 +1,66 @@
 #include "catch.hpp"
 
-#include <kronecker/token_blocks.hpp>
 #include <kronecker/token_sequence.hpp>
 
+#include <array>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
-using kronecker::TokenBytes;
 using kronecker::TokenId;
 using kronecker::TokenOrBytes;
 using kronecker::TokenSequence;
 
 namespace {
 
-const TokenBytes some_token_bytes(kronecker::Vocabulary({"a", "", "bcdef", "xy"}),
-                                  kronecker::KroneckerEncoder(128, 4));
+std::vector<TokenId> ids_of(const TokenSequence& sequence) {
+  std::vector<TokenId> ids(sequence.size());
+  sequence.copy_ids(0, ids);
+  return ids;
+}
 
-/// The bytes of every token of a sequence, as the kernels get them; blocks end in '|'.
-std::string bytes_of_blocks(const TokenSequence& sequence) {
-  std::string bytes;
-  std::size_t expected_first = 0;
-  kronecker::detail::check_tokens(some_token_bytes, sequence);
-  kronecker::detail::for_each_block(
-      some_token_bytes, nullptr, sequence, [&](const kronecker::kernels::Tokens& block, std::size_t first) {
-        CHECK(first == expected_first);
-        expected_first += block.count;
-        for (std::size_t i = 0; i < block.count; ++i) {
-          const auto id = static_cast<std::size_t>(block.ids[i]);
-          bytes.append(reinterpret_cast<const char*>(block.bytes) + id * 4, block.lengths[id]);
-        }
-        bytes += '|';
-      });
-  CHECK(expected_first == sequence.size());
-  return bytes;
+/// The ids that a vector of T gives, for the least and the largest T and one between them.
+template <class T>
+std::vector<TokenId> ids_from() {
+  return ids_of(std::vector<T>{(std::numeric_limits<T>::min)(), 7, (std::numeric_limits<T>::max)()});
 }
 
 }  // namespace
 
-TEST_CASE("a sequence is ids, or ids and strings, and comes in blocks") {
-  CHECK(bytes_of_blocks({}) == "");
-  CHECK(bytes_of_blocks({0, 2, 3}) == "abcdexy|");
-  CHECK(bytes_of_blocks({std::uint16_t{3}, std::uint16_t{0}}) == "xya|");
-  CHECK(bytes_of_blocks({0, "longer", 3, "", std::string("z")}) == "alongxyz|");
-  CHECK(bytes_of_blocks({"only", "strings"}) == "onlystri|");
-  CHECK(bytes_of_blocks(TokenSequence::in_order(2, 4)) == "bcdexy|");
-  CHECK(bytes_of_blocks(std::vector<TokenOrBytes>(130, "q")) ==
-        std::string(64, 'q') + '|' + std::string(64, 'q') + "|qq|");
-  CHECK(bytes_of_blocks(std::vector<std::int64_t>(4097, 0)) == std::string(4096, 'a') + "|a|");
+TEST_CASE("ids of every integer type are read, and what is no id is -1") {
+  CHECK(ids_from<std::int8_t>() == std::vector<TokenId>{-128, 7, 127});
+  CHECK(ids_from<std::uint8_t>() == std::vector<TokenId>{0, 7, 255});
+  CHECK(ids_from<std::int16_t>() == std::vector<TokenId>{-32768, 7, 32767});
+  CHECK(ids_from<std::uint16_t>() == std::vector<TokenId>{0, 7, 65535});
+  CHECK(ids_from<std::int32_t>() == std::vector<TokenId>{-2147483647 - 1, 7, 2147483647});
+  CHECK(ids_from<std::uint32_t>() == std::vector<TokenId>{0, 7, -1});
+  CHECK(ids_from<long>().size() == 3);
+  CHECK(ids_from<unsigned long long>() == std::vector<TokenId>{0, 7, -1});
+  CHECK(ids_from<std::int64_t>() == std::vector<TokenId>{-1, 7, -1});
 }
 
-TEST_CASE("a part of a sequence is the tokens from one position on") {
-  const std::vector<std::int64_t> ids = {0, 2, 3};
-  CHECK(bytes_of_blocks(TokenSequence(ids).part(1, 2)) == "bcdexy|");
-  CHECK(bytes_of_blocks(TokenSequence::in_order(0, 4).part(2, 1)) == "bcde|");
-  const std::vector<TokenOrBytes> mixed = {0, "z", 3};
-  CHECK(bytes_of_blocks(TokenSequence(mixed).part(1, 2)) == "zxy|");
-  CHECK(TokenSequence(ids).to_mixed() == std::vector<TokenOrBytes>{0, 2, 3});
+TEST_CASE("an id is named as it was given") {
+  const std::vector<std::uint64_t> ids = {7, 18446744073709551615u};
+  CHECK(TokenSequence(ids).id_text(1) == "18446744073709551615");
+  CHECK(TokenSequence(ids).part(1, 1).id_text(0) == "18446744073709551615");
+  CHECK(TokenSequence({-3, 4}).id_text(0) == "-3");
+  CHECK(TokenSequence::in_order(5, 9).id_text(2) == "7");
+  CHECK(TokenSequence({1, "x", 8}).id_text(2) == "8");
 }
 
-TEST_CASE("a string outside the alphabet is named with its place") {
-  CHECK(message_of<std::invalid_argument>([] {
-          bytes_of_blocks({0, "ab\xC3\xA9"});
-        }) == "string at index 1: byte 195 at position 2 is outside the alphabet of char_dim 128");
-  CHECK_NOTHROW(bytes_of_blocks({0, "abcd\xC3\xA9"}));  // not kept
+TEST_CASE("only ids of 32 bits with a sign lie as the kernels take them") {
+  const std::array<TokenId, 2> ids = {3, 4};
+  CHECK(TokenSequence(ids).token_ids() == ids.data());
+  CHECK(TokenSequence(ids).part(1, 1).token_ids() == ids.data() + 1);
+  CHECK(TokenSequence(std::vector<std::uint32_t>{3}).token_ids() == nullptr);
+  CHECK(TokenSequence::in_order(0, 2).token_ids() == nullptr);
+  CHECK(TokenSequence({0, "x"}).token_ids() == nullptr);
+}
+
+TEST_CASE("a sequence becomes ids and strings, of which some can be replaced") {
+  CHECK(TokenSequence(std::vector<std::int64_t>{0, 2, 3}).to_mixed() == std::vector<TokenOrBytes>{0, 2, 3});
+  CHECK(TokenSequence({0, "x"}).to_mixed() == std::vector<TokenOrBytes>{0, "x"});
+  CHECK(TokenSequence::in_order(2, 4).to_mixed() == std::vector<TokenOrBytes>{2, 3});
+  CHECK(TokenSequence::in_order(4, 2).to_mixed().empty());
 }

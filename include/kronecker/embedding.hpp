@@ -7,6 +7,7 @@
 #include <kronecker/kernels/gather_sum.hpp>
 #include <kronecker/kernels/instruction_set.hpp>
 #include <kronecker/namespace.hpp>
+#include <kronecker/out_of_line.hpp>
 #include <kronecker/projection.hpp>
 #include <kronecker/rows.hpp>
 #include <kronecker/shared_array.hpp>
@@ -203,24 +204,6 @@ class KroneckerEmbedding {
 
   std::size_t row_size() const noexcept { return static_cast<std::size_t>(d_model()); }
 
-  /// a_L times the gain of a call, for each length.
-  class CallScales {
-   public:
-    CallScales(const SharedArray<float>& scales, float gain) : scales_(scales.data()) {
-      if (gain == 1) return;
-      if (!detail::is_finite(gain)) detail::fail<std::invalid_argument>("the gain ", gain, " is not finite");
-      for (std::size_t length = 0; length < scales.size(); ++length) scaled_[length] = scales[length] * gain;
-      scales_ = scaled_.data();
-    }
-    CallScales(const CallScales&) = delete;
-    CallScales& operator=(const CallScales&) = delete;
-    const float* data() const noexcept { return scales_; }
-
-   private:
-    std::array<float, 256> scaled_;
-    const float* scales_;
-  };
-
   /// The stride of an output of `size` numbers for `count` tokens.
   std::size_t checked_stride(std::size_t size, std::size_t count, std::size_t stride) const {
     const bool has_gaps = stride != 0;
@@ -238,32 +221,46 @@ class KroneckerEmbedding {
   }
 
   template <class Out>
-  void forward_into(const TokenSequence& tokens, Outputs<Out> out, ForwardOptions options) const {
+  void forward_into(const TokenSequence& tokens, Outputs<Out> out, const ForwardOptions& options) const {
     detail::check_tokens(token_bytes_, tokens);
     const std::size_t stride = checked_stride(out.size(), tokens.size(), options.stride);
-    const CallScales scales(scales_, options.gain);
-    gather_sum<Out>(tokens, scales.data(), {out.data(), stride, options.accumulate});
+    const kernels::Output output{out.data(), stride, options.accumulate};
+    if (options.gain == 1) return gather_sum<Out>(tokens, scales_.data(), output);
+    with_gain(options.gain, [&](const float* scales) { gather_sum<Out>(tokens, scales, output); });
   }
 
   template <class Out>
-  void embed_into(std::string_view bytes, Outputs<Out> out, ForwardOptions options) const {
+  void embed_into(std::string_view bytes, Outputs<Out> out, const ForwardOptions& options) const {
     bytes = encoder_.truncate(bytes);
     detail::check_alphabet(bytes, encoder_.char_dim());
     const std::size_t stride = checked_stride(out.size(), 1, options.stride);
-    const CallScales scales(scales_, options.gain);
+    const kernels::Output output{out.data(), stride, options.accumulate};
     const auto length = static_cast<std::uint8_t>(bytes.size());
     const TokenId first = 0;
-    gather_sum<Out>({reinterpret_cast<const std::uint8_t*>(bytes.data()), &length, scales.data(), &first, 1},
-                    {out.data(), stride, options.accumulate});
+    kernels::Tokens token{reinterpret_cast<const std::uint8_t*>(bytes.data()), &length, scales_.data(),
+                          &first, 1};
+    if (options.gain == 1) return gather_sum<Out>(token, output);
+    with_gain(options.gain, [&](const float* scales) {
+      token.scales = scales;
+      gather_sum<Out>(token, output);
+    });
+  }
+
+  /// Calls `use` with a_L times the gain, for each length.
+  template <class Use>
+  KRONECKER_OUT_OF_LINE void with_gain(float gain, const Use& use) const {
+    if (!detail::is_finite(gain)) detail::fail<std::invalid_argument>("the gain ", gain, " is not finite");
+    std::array<float, 256> scales;
+    for (std::size_t length = 0; length < scales_.size(); ++length) scales[length] = scales_[length] * gain;
+    use(scales.data());
   }
 
   template <class Out>
   void gather_sum(const TokenSequence& tokens, const float* scales, const kernels::Output& out) const {
     detail::for_each_block(token_bytes_, scales, tokens,
                            [&](const kernels::Tokens& block, std::size_t first) {
-                             kernels::Output place = out;
-                             place.values = static_cast<Out*>(out.values) + first * out.stride;
-                             gather_sum<Out>(block, place);
+                             Out* const values = static_cast<Out*>(out.values) + first * out.stride;
+                             gather_sum<Out>(block, {values, out.stride, out.accumulate});
                            });
   }
 

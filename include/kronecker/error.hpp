@@ -36,9 +36,10 @@ inline void append(std::string& message, std::floating_point auto number) {
   message += digits;
 }
 
-/// Throws `Error` with a message made of the given texts and numbers.
+/// Throws `Error` with a message made of the given texts and numbers. They are taken by value, so that a
+/// check does not keep what it compares in memory for the message's sake.
 template <class Error, class... Parts>
-[[noreturn]] void fail(const Parts&... parts) {
+[[noreturn]] void fail(Parts... parts) {
   std::string message;
   (append(message, parts), ...);
 #if defined(__cpp_exceptions) || defined(_CPPUNWIND)

@@ -6,6 +6,7 @@
 #include <kronecker/error.hpp>
 #include <kronecker/kernels/row_type.hpp>
 #include <kronecker/namespace.hpp>
+#include <kronecker/out_of_line.hpp>
 #include <kronecker/token_bytes.hpp>
 #include <kronecker/token_sequence.hpp>
 #include <kronecker/types.hpp>
@@ -23,21 +24,24 @@
 namespace KRONECKER_NAMESPACE {
 namespace detail {
 
-/// Throws std::out_of_range if an id is negative or not less than V, naming it and its index, and
-/// std::invalid_argument if a byte string has a byte outside the alphabet. O(N).
-inline void check_tokens(const TokenBytes& vocabulary, const TokenSequence& tokens) {
+/// Throws std::out_of_range if one of `ids`, those of the tokens from index `first` on, is negative or not
+/// less than V.
+inline void check_ids(const TokenBytes& vocabulary, const TokenSequence& tokens, std::size_t first,
+                      std::span<const TokenId> ids) {
   const auto vocab_size = static_cast<std::uint32_t>(vocabulary.size());
-  const auto check_ids = [&](std::span<const TokenId> ids, std::size_t first) {
-    for (std::size_t i = 0; i < ids.size(); ++i)
-      if (static_cast<std::uint32_t>(ids[i]) >= vocab_size)
-        fail<std::out_of_range>("token id ", tokens.id_text(first + i), " at index ", first + i,
-                                " is outside the vocabulary of ", vocab_size, " tokens");
-  };
-  if (const TokenId* ids = tokens.token_ids()) return check_ids({ids, tokens.size()}, 0);
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    if (static_cast<std::uint32_t>(ids[i]) >= vocab_size)
+      fail<std::out_of_range>("token id ", tokens.id_text(first + i), " at index ", first + i,
+                              " is outside the vocabulary of ", vocab_size, " tokens");
+}
+
+/// `check_tokens` for what is no sequence of TokenId.
+KRONECKER_OUT_OF_LINE inline void check_other_tokens(const TokenBytes& vocabulary,
+                                                     const TokenSequence& tokens) {
   if (const TokenOrBytes* mixed = tokens.mixed()) {
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       if (const TokenId* id = std::get_if<TokenId>(&mixed[i]))
-        check_ids({id, 1}, i);
+        check_ids(vocabulary, tokens, i, {id, 1});
       else
         check_alphabet(utf8_safe_prefix(std::get<std::string_view>(mixed[i]),
                                         static_cast<std::size_t>(vocabulary.pos_dim())),
@@ -49,8 +53,23 @@ inline void check_tokens(const TokenBytes& vocabulary, const TokenSequence& toke
   for (std::size_t first = 0; first < tokens.size(); first += block.size()) {
     const std::span<TokenId> ids = std::span(block).first((std::min)(block.size(), tokens.size() - first));
     tokens.copy_ids(first, ids);
-    check_ids(ids, first);
+    check_ids(vocabulary, tokens, first, ids);
   }
+}
+
+/// Throws std::out_of_range if an id is negative or not less than V, naming it and its index, and
+/// std::invalid_argument if a byte string has a byte outside the alphabet. O(N).
+inline void check_tokens(const TokenBytes& vocabulary, const TokenSequence& tokens) {
+  if (const TokenId* ids = tokens.token_ids())
+    check_ids(vocabulary, tokens, 0, {ids, tokens.size()});
+  else
+    check_other_tokens(vocabulary, tokens);
+}
+
+/// `count` tokens of a vocabulary as the kernels take them. `scales` are a_L for each length.
+inline kernels::Tokens kernel_tokens(const TokenBytes& vocabulary, const float* scales, const TokenId* ids,
+                                     std::size_t count) noexcept {
+  return {vocabulary.bytes().data(), vocabulary.lengths().data(), scales, ids, count};
 }
 
 /// Memory for tokens that do not lie as the kernels take them: for as many ids as there are tokens, and for
@@ -66,13 +85,11 @@ struct TokenSpace {
 /// them.
 inline kernels::Tokens kernel_tokens(const TokenBytes& vocabulary, const float* scales,
                                      const TokenSequence& tokens, TokenSpace space) noexcept {
-  const std::uint8_t* bytes = vocabulary.bytes().data();
-  const std::uint8_t* lengths = vocabulary.lengths().data();
-  if (const TokenId* ids = tokens.token_ids()) return {bytes, lengths, scales, ids, tokens.size()};
+  if (const TokenId* ids = tokens.token_ids()) return kernel_tokens(vocabulary, scales, ids, tokens.size());
   const TokenOrBytes* mixed = tokens.mixed();
   if (mixed == nullptr) {
     tokens.copy_ids(0, {space.ids, tokens.size()});
-    return {bytes, lengths, scales, space.ids, tokens.size()};
+    return kernel_tokens(vocabulary, scales, space.ids, tokens.size());
   }
   const auto pos_dim = static_cast<std::size_t>(vocabulary.pos_dim());
   for (std::size_t i = 0; i < tokens.size(); ++i) {
@@ -86,21 +103,17 @@ inline kernels::Tokens kernel_tokens(const TokenBytes& vocabulary, const float* 
   return {space.bytes, space.lengths, scales, space.ids, tokens.size()};
 }
 
-/// Calls `visit(kernels::Tokens, first)` with all of a sequence, which was checked, a block after the other;
-/// a block starts at position `first`. `scales` are a_L for each length. Ids of 32 bits are one block, where
-/// they lie; others are copied to the stack.
+/// `for_each_block` for what is no sequence of TokenId.
 template <class Visit>
-void for_each_block(const TokenBytes& vocabulary, const float* scales, const TokenSequence& tokens,
-                    Visit visit) {
+KRONECKER_OUT_OF_LINE void for_each_copied_block(const TokenBytes& vocabulary, const float* scales,
+                                                 const TokenSequence& tokens, const Visit& visit) {
   const auto visit_blocks = [&](std::size_t most, TokenSpace space) {
     for (std::size_t first = 0; first < tokens.size(); first += most) {
       const TokenSequence block = tokens.part(first, (std::min)(most, tokens.size() - first));
       visit(kernel_tokens(vocabulary, scales, block, space), first);
     }
   };
-  if (tokens.token_ids() != nullptr) {
-    visit(kernel_tokens(vocabulary, scales, tokens, {}), std::size_t{0});
-  } else if (tokens.mixed() != nullptr) {
+  if (tokens.mixed() != nullptr) {
     constexpr std::size_t most = 64;
     std::array<TokenId, most> ids;
     std::array<std::uint8_t, most * 255> bytes;
@@ -110,6 +123,18 @@ void for_each_block(const TokenBytes& vocabulary, const float* scales, const Tok
     std::array<TokenId, 4096> ids;
     visit_blocks(ids.size(), {ids.data(), nullptr, nullptr});
   }
+}
+
+/// Calls `visit(kernels::Tokens, first)` with all of a sequence, which was checked, a block after the other;
+/// a block starts at position `first`. `scales` are a_L for each length. Ids of 32 bits are one block, where
+/// they lie; others are copied to the stack.
+template <class Visit>
+void for_each_block(const TokenBytes& vocabulary, const float* scales, const TokenSequence& tokens,
+                    const Visit& visit) {
+  if (const TokenId* ids = tokens.token_ids())
+    visit(kernel_tokens(vocabulary, scales, ids, tokens.size()), std::size_t{0});
+  else
+    for_each_copied_block(vocabulary, scales, tokens, visit);
 }
 
 }  // namespace detail

@@ -7,6 +7,7 @@
 /// file's flags allow (namespace.hpp): files that were compiled for different processors never share a copy.
 
 #include <kronecker/namespace.hpp>
+#include <kronecker/out_of_line.hpp>
 
 #include <cstdlib>
 #include <optional>
@@ -53,15 +54,18 @@ static inline std::optional<InstructionSet> instruction_set_named(std::string_vi
   return std::nullopt;
 }
 
+/// The best one, or a lesser one that the environment variable KRONECKER_INSTRUCTION_SET names.
+KRONECKER_OUT_OF_LINE static inline InstructionSet choose_instruction_set() noexcept {
+  const InstructionSet best = best_instruction_set();
+  const char* const name = std::getenv("KRONECKER_INSTRUCTION_SET");
+  const auto wanted = instruction_set_named(name != nullptr ? name : "");
+  return wanted && *wanted < best ? *wanted : best;
+}
+
 /// The instruction set that the library uses: the best one, or a lesser one that the environment variable
 /// KRONECKER_INSTRUCTION_SET names (baseline, avx2, avx512) when it is first asked for.
 static inline InstructionSet instruction_set() noexcept {
-  static const InstructionSet chosen = [] {
-    const InstructionSet best = best_instruction_set();
-    const char* const name = std::getenv("KRONECKER_INSTRUCTION_SET");
-    const auto wanted = instruction_set_named(name != nullptr ? name : "");
-    return wanted && *wanted < best ? *wanted : best;
-  }();
+  static const InstructionSet chosen = choose_instruction_set();
   return chosen;
 }
 
