@@ -254,7 +254,7 @@ TEST_CASE("the graph node works in a scheduled graph, between other operations")
                                                                             ggml_backend_free);
   ggml_backend_t backends[] = {backend.get()};
   const std::unique_ptr<ggml_backend_sched, decltype(&ggml_backend_sched_free)> scheduler(
-      ggml_backend_sched_new(backends, nullptr, 1, 64, false), ggml_backend_sched_free);
+      ggml_backend_sched_new(backends, nullptr, 1, 64, false, false), ggml_backend_sched_free);
   const Memory memory(ggml_init({std::size_t{1} << 20, nullptr, /*no_alloc=*/true}), ggml_free);
   const std::vector<TokenId> ids = {7, 300, 7900};
   ggml_tensor* input = ggml_new_tensor_1d(memory.get(), GGML_TYPE_I32, 3);
