@@ -100,6 +100,10 @@ inline Vocabulary gguf_vocabulary(const std::string& path, const GgufMetadata& m
       kind = TokenKind::byte_piece;
     table.token(id) = {(*strings)[id], kind};
   }
+  if (*model == "llama") {
+    const auto* adds_space = metadata.find<bool>("tokenizer.ggml.add_space_prefix");
+    table.assume(adds_space && !*adds_space ? LeadingSpace::kept : LeadingSpace::dropped);
+  }
   return std::move(table).vocabulary(text);
 }
 

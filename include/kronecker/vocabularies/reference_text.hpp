@@ -3,9 +3,11 @@
 /// Bytes as the text that the PyTorch reference makes of them (TokenText::reference).
 
 #include <kronecker/namespace.hpp>
+#include <kronecker/token_strings.hpp>
 #include <kronecker/utf8.hpp>
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -23,6 +25,16 @@ constexpr std::size_t maximal_invalid_part(std::string_view bytes) noexcept {
   if (second < lowest || second > highest) return 1;
   const bool has_third = bytes.size() > 2 && (static_cast<unsigned char>(bytes[2]) & 0xC0) == 0x80;
   return lead >= 0xF0 && has_third ? 3 : 2;
+}
+
+/// The byte that the reference takes a token for which looks like "<0x0A>", with digits of either case;
+/// nothing for any other token.
+inline std::optional<unsigned char> byte_of_any_byte_piece(std::string_view token) {
+  if (token.size() != 6 || !token.starts_with("<0x")) return std::nullopt;
+  std::string piece(token);
+  for (char& digit : piece)
+    if (digit >= 'a' && digit <= 'f') digit = static_cast<char>(digit - 'a' + 'A');
+  return byte_of_byte_piece(piece);
 }
 
 }  // namespace detail

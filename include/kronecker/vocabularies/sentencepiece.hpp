@@ -120,25 +120,54 @@ inline TokenString sentencepiece_token(ProtobufMessage message) {
   }
 }
 
+/// What a SentencePiece model says besides its pieces, as far as it is needed.
+struct SentencePieceSettings {
+  bool is_bpe = false;
+  bool has_byte_fallback = false;
+  bool adds_space = true;  ///< A space is put in front of every text.
+};
+
+/// Reads one of the two messages of a model that have settings: that of the trainer or of the normalizer.
+inline void read_sentencepiece_settings(bool is_trainer, ProtobufMessage message,
+                                        SentencePieceSettings& settings) {
+  constexpr std::uint64_t model_type_field = 3, byte_fallback_field = 35, bpe = 2;  // of the trainer
+  constexpr std::uint64_t adds_space_field = 3;                                     // of the normalizer
+  while (!message.at_end()) {
+    const ProtobufField field = message.next();
+    if (field.wire_type != ProtobufField::varint) continue;
+    if (is_trainer && field.number == model_type_field) settings.is_bpe = field.value == bpe;
+    if (is_trainer && field.number == byte_fallback_field) settings.has_byte_fallback = field.value != 0;
+    if (!is_trainer && field.number == adds_space_field) settings.adds_space = field.value != 0;
+  }
+}
+
 }  // namespace detail
 
 /// Reads a .model file: BPE, unigram, word or character model. Control pieces (`<s>`) and the unknown piece
-/// are special, and their bytes are their literal piece. Throws FileError, naming the byte or the token, if
-/// the file is not such a message, or has no pieces. O(file size + V log V).
+/// are special, and their bytes are their literal piece. TokenText::reference is for BPE with byte fallback:
+/// the model of Llama, which puts a space before every text, or of Gemma, which does not. Throws FileError,
+/// naming the byte or the token, if the file is not such a message, or has no pieces. O(file size + V log V).
 inline Vocabulary load_sentencepiece(const std::filesystem::path& path, TokenText text = TokenText::raw) {
-  constexpr std::uint64_t pieces_field = 1;
+  constexpr std::uint64_t pieces_field = 1, trainer_field = 2, normalizer_field = 3;
   const MappedFile file(path);
   const std::string& name = file.path();
   const std::string_view content = file.text();
   detail::TokenTable table(name, content.size());
   detail::ProtobufMessage model(name, content, content);
+  detail::SentencePieceSettings settings;
   while (!model.at_end()) {
     const detail::ProtobufField field = model.next();
+    const bool is_message = field.wire_type == detail::ProtobufField::length_delimited;
+    if (is_message && (field.number == trainer_field || field.number == normalizer_field))
+      detail::read_sentencepiece_settings(field.number == trainer_field,
+                                          detail::ProtobufMessage(name, content, field.bytes), settings);
     if (field.number != pieces_field) continue;
-    if (field.wire_type != detail::ProtobufField::length_delimited) model.refuse("a piece is not a message");
+    if (!is_message) model.refuse("a piece is not a message");
     table.tokens().push_back(
         detail::sentencepiece_token(detail::ProtobufMessage(name, content, field.bytes)));
   }
+  if (settings.is_bpe && settings.has_byte_fallback)
+    table.assume(settings.adds_space ? detail::LeadingSpace::dropped : detail::LeadingSpace::kept);
   return std::move(table).vocabulary(text);
 }
 

@@ -35,6 +35,13 @@ enum class TokenKind : std::uint8_t {
   special,     ///< Plain text, of a special token.
 };
 
+/// What the reference makes of a space at the front of a SentencePiece piece, which the file does not say.
+enum class LeadingSpace : std::uint8_t {
+  unknown,
+  kept,     ///< As in Gemma's tokenizers.
+  dropped,  ///< As in Llama's, which put one in front of every text.
+};
+
 /// A token as its file has it.
 struct TokenString {
   std::string string;
@@ -56,22 +63,16 @@ inline std::optional<std::string> byte_level_bytes(std::string_view token) {
 }
 
 /// What `token` stands for, or nothing if its string is not of its kind. O(size).
-inline std::optional<std::string> bytes_of_token(const TokenString& token, TokenText text) {
-  const bool is_reference = text == TokenText::reference;
+inline std::optional<std::string> bytes_of_token(const TokenString& token) {
   switch (token.kind) {
-    case TokenKind::bytes:
-      return is_reference ? replace_invalid_utf8(token.string) : token.string;
     case TokenKind::byte_level: {
-      const std::optional<std::string> bytes = byte_level_bytes(token.string);
-      if (!bytes) return token.string;
-      return is_reference ? replace_invalid_utf8(*bytes) : *bytes;
+      std::optional<std::string> bytes = byte_level_bytes(token.string);
+      return bytes ? bytes : token.string;
     }
     case TokenKind::piece: {
       if (!is_valid_utf8(token.string)) return std::nullopt;
       const bool only_looks_like_a_byte = byte_of_byte_piece(token.string).has_value();
-      std::string bytes = only_looks_like_a_byte ? token.string : bytes_from_sentencepiece(token.string);
-      if (is_reference && bytes.starts_with(' ')) bytes.erase(0, 1);
-      return bytes;
+      return only_looks_like_a_byte ? token.string : bytes_from_sentencepiece(token.string);
     }
     case TokenKind::byte_piece: {
       const auto byte = byte_of_byte_piece(token.string);
@@ -79,11 +80,36 @@ inline std::optional<std::string> bytes_of_token(const TokenString& token, Token
       return std::string(1, static_cast<char>(*byte));
     }
     case TokenKind::hole:
+    case TokenKind::bytes:
     case TokenKind::text:
     case TokenKind::special:
       break;
   }
   return token.string;
+}
+
+/// The reference's string for `token`, or nothing if its string is not of its kind. O(size).
+inline std::optional<std::string> reference_string(const TokenString& token, LeadingSpace leading_space) {
+  if (const auto byte = byte_of_any_byte_piece(token.string)) return std::string(1, static_cast<char>(*byte));
+  std::optional<std::string> bytes = bytes_of_token(token);
+  if (!bytes) return std::nullopt;
+  switch (token.kind) {
+    case TokenKind::bytes:
+    case TokenKind::byte_level:
+      return replace_invalid_utf8(*bytes);
+    case TokenKind::piece:
+      if (leading_space == LeadingSpace::dropped && bytes->starts_with(' ')) bytes->erase(0, 1);
+      return bytes;
+    case TokenKind::text: {  // decoded as the other tokens are, where it can be
+      const std::optional<std::string> decoded = byte_level_bytes(token.string);
+      return decoded ? replace_invalid_utf8(*decoded) : bytes;
+    }
+    case TokenKind::hole:
+    case TokenKind::byte_piece:
+    case TokenKind::special:
+      break;
+  }
+  return bytes;
 }
 
 /// As much of a string from a file as an error message should quote.
@@ -126,6 +152,9 @@ class TokenTable {
     return token;
   }
 
+  /// What the reference makes of a space at the front of a piece.
+  void assume(LeadingSpace leading_space) noexcept { leading_space_ = leading_space; }
+
   /// Has the vocabulary say a sentence, made of the given texts and numbers, about what was assumed, is
   /// missing or is lost; once, however often it is noted.
   template <class... Parts>
@@ -139,10 +168,13 @@ class TokenTable {
   /// The vocabulary of all tokens. Throws FileError if there is none, or if a string is not of its kind.
   Vocabulary vocabulary(TokenText text) && {
     if (tokens_.empty()) fail<FileError>(path_, ": the file has no tokens");
+    const bool is_reference = text == TokenText::reference;
+    if (is_reference) check_reference();
     std::vector<std::string> bytes(tokens_.size());
     std::vector<TokenId> special_ids;
     for (std::size_t id = 0; id < tokens_.size(); ++id) {
-      std::optional<std::string> found = bytes_of_token(tokens_[id], text);
+      std::optional<std::string> found =
+          is_reference ? reference_string(tokens_[id], leading_space_) : bytes_of_token(tokens_[id]);
       if (!found)
         fail<FileError>(
             path_, ": token ", id, ": expected ",
@@ -156,10 +188,26 @@ class TokenTable {
   }
 
  private:
+  /// Notes what is assumed of the reference's strings. Fails if nothing is.
+  void check_reference() {
+    const bool has_pieces = std::any_of(tokens_.begin(), tokens_.end(), [](const TokenString& token) {
+      return token.kind == TokenKind::piece;
+    });
+    if (!has_pieces) return;
+    if (leading_space_ == LeadingSpace::unknown)
+      fail<FileError>(path_, ": the file does not say what its tokenizer makes of a space at the front of a ",
+                      "token, so the reference's strings are not known: give its tokenizer.json");
+    note("the reference's strings are those of a tokenizer which ",
+         leading_space_ == LeadingSpace::dropped ? "drops a space at the front of a token, as Llama's does"
+                                                 : "keeps a space at the front of a token, as Gemma's does",
+         ": the file does not say it, its tokenizer.json would");
+  }
+
   std::string path_;
   std::uint64_t id_limit_;
   std::vector<TokenString> tokens_;
   std::vector<std::string> notes_;
+  LeadingSpace leading_space_ = LeadingSpace::unknown;
 };
 
 }  // namespace detail
