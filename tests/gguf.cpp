@@ -196,7 +196,14 @@ TEST_CASE("a SentencePiece GGUF vocabulary gives the bytes of each id") {
         CHECK(loaded.is_special(id) == (id == 1 || id == 2));
     }
     CHECK(bytes_in(load_gguf_content(file({model(name), tokens(all)})), 6) == "\n");
-    CHECK(bytes_in(load_gguf_content(file({model(name), tokens(all)}), TokenText::reference), 0) == "a");
+    if (name == "llama")
+      CHECK(bytes_in(load_gguf_content(file({model(name), tokens(all)}), TokenText::reference), 0) == "a");
+    else
+      CHECK_THROWS_AS(load_gguf_content(file({model(name), tokens(all)}), TokenText::reference), FileError);
+    const auto adds_no_space = entry("tokenizer.ggml.add_space_prefix", boolean, std::string(1, '\0'));
+    if (name == "llama")
+      CHECK(bytes_in(load_gguf_content(file({model(name), adds_no_space, tokens(all)}), TokenText::reference),
+                     0) == " a");
   }
 }
 

@@ -43,7 +43,7 @@ std::string piece(const std::string& text, int type = 0) {
 
 TEST_CASE("a SentencePiece model gives the bytes of each id") {
   const std::string space = "\xE2\x96\x81";
-  const std::string trainer = field(2, "ignored");
+  const std::string trainer = field(2, "\x18\x02\x98\x02\x01");  // BPE, with byte fallback
   const std::string content = piece("<unk>", 2) + piece("<s>", 3) + piece("<0x0A>", 6) + trainer +
                               piece(space + "the") + piece(space + space, 4) + piece("<0x0A>", 1) +
                               piece("x", 5);
@@ -57,8 +57,28 @@ TEST_CASE("a SentencePiece model gives the bytes of each id") {
   CHECK(vocabulary.bytes(5) == "<0x0A>");
   CHECK(vocabulary.bytes(6) == "x");
   for (kronecker::TokenId id = 0; id < vocabulary.size(); ++id) CHECK(vocabulary.is_special(id) == (id < 2));
-  CHECK(bytes_in(load_sentencepiece_content(content, TokenText::reference), 3) == "the");
-  CHECK(bytes_in(load_sentencepiece_content(content, TokenText::reference), 4) == " ");
+}
+
+TEST_CASE("a SentencePiece model has the reference's strings where it is Llama's kind of model, or Gemma's") {
+  const std::string space = "\xE2\x96\x81";
+  const std::string pieces = piece(space + "the") + piece(space + space, 4) + piece("<0x0A>", 6);
+  const std::string bpe = "\x18\x02", fallback = "\x98\x02\x01";
+  const Vocabulary llama =
+      load_sentencepiece_content(pieces + field(2, bpe + fallback), TokenText::reference);
+  CHECK(llama.bytes(0) == "the");
+  CHECK(llama.bytes(1) == " ");
+  CHECK(llama.bytes(2) == "\n");
+  CHECK(llama.notes().size() == 1);
+  const std::string adds_no_space = field(3, std::string("\x18\0", 2));
+  const Vocabulary gemma =
+      load_sentencepiece_content(pieces + field(2, bpe + fallback) + adds_no_space, TokenText::reference);
+  CHECK(gemma.bytes(0) == " the");
+  CHECK(gemma.bytes(1) == "  ");
+  CHECK(gemma.notes().size() == 1);
+  for (const std::string& trainer : {std::string(), field(2, bpe), field(2, fallback)})
+    CHECK(message_of<FileError>([&] {
+            load_sentencepiece_content(pieces + trainer, TokenText::reference);
+          }).ends_with("so the reference's strings are not known: give its tokenizer.json"));
 }
 
 TEST_CASE("unknown fields of every wire type are passed over") {

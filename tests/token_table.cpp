@@ -10,6 +10,8 @@
 using kronecker::FileError;
 using kronecker::TokenText;
 using kronecker::detail::bytes_of_token;
+using kronecker::detail::LeadingSpace;
+using kronecker::detail::reference_string;
 using kronecker::detail::TokenKind;
 using kronecker::detail::TokenTable;
 
@@ -33,22 +35,50 @@ TEST_CASE("a token's string gives its bytes, or the text that the reference enco
       {TokenKind::byte_level, "\xC3\xA9", "\xE9", replacement_character},
       {TokenKind::byte_level, "plain text", "plain text", "plain text"},
       {TokenKind::byte_level, "\xE2\x82\xAC", "\xE2\x82\xAC", "\xE2\x82\xAC"},
-      {TokenKind::byte_level, "\xFF", "\xFF", "\xFF"},
+      {TokenKind::byte_level, "\xFF", "\xFF", replacement_character},
       {TokenKind::piece, space + space + "the", "  the", " the"},
       {TokenKind::piece, "the" + space, "the ", "the "},
-      {TokenKind::piece, "<0x0A>", "<0x0A>", "<0x0A>"},
+      {TokenKind::piece, "<0x0A>", "<0x0A>", "\n"},
+      {TokenKind::special, "<0xe2>", "<0xe2>", "\xE2"},
       {TokenKind::piece, "\xFF", std::nullopt, std::nullopt},
       {TokenKind::byte_piece, "<0x20>", " ", " "},
       {TokenKind::byte_piece, "<0xE2>", "\xE2", "\xE2"},
-      {TokenKind::byte_piece, "<0x0a>", std::nullopt, std::nullopt},
+      {TokenKind::byte_piece, "<0x0a>", std::nullopt, "\n"},
       {TokenKind::text, space, space, space},
+      {TokenKind::text, "\xC3\xA9", "\xC3\xA9", replacement_character},
       {TokenKind::special, " <s>", " <s>", " <s>"},
   };
   for (const Case& c : cases) {
     CAPTURE(c.string);
-    CHECK(bytes_of_token({c.string, c.kind}, TokenText::raw) == c.raw);
-    CHECK(bytes_of_token({c.string, c.kind}, TokenText::reference) == c.reference);
+    CHECK(bytes_of_token({c.string, c.kind}) == c.raw);
+    CHECK(reference_string({c.string, c.kind}, LeadingSpace::dropped) == c.reference);
   }
+  CHECK(reference_string({space + "the", TokenKind::piece}, LeadingSpace::kept) == " the");
+}
+
+TEST_CASE(
+    "the reference's strings of pieces are a note where they are assumed, and refused where nothing is") {
+  const auto load = [](LeadingSpace leading_space, TokenText text) {
+    TokenTable table("file", 10);
+    table.token(0) = {"\xE2\x96\x81the", TokenKind::piece};
+    table.assume(leading_space);
+    return std::move(table).vocabulary(text);
+  };
+  const auto kept = load(LeadingSpace::kept, TokenText::reference);
+  CHECK(kept.bytes(0) == " the");
+  REQUIRE(kept.notes().size() == 1);
+  CHECK(kept.notes()[0] ==
+        "the reference's strings are those of a tokenizer which keeps a space at the front of a token, as "
+        "Gemma's does: the file does not say it, its tokenizer.json would");
+  const auto dropped = load(LeadingSpace::dropped, TokenText::reference);
+  CHECK(dropped.bytes(0) == "the");
+  CHECK(dropped.notes()[0].find("drops a space at the front of a token, as Llama's does") !=
+        std::string::npos);
+  const auto raw = load(LeadingSpace::unknown, TokenText::raw);
+  CHECK(raw.notes().empty());
+  CHECK(message_of<FileError>([&] { load(LeadingSpace::unknown, TokenText::reference); }) ==
+        "file: the file does not say what its tokenizer makes of a space at the front of a token, so the "
+        "reference's strings are not known: give its tokenizer.json");
 }
 
 TEST_CASE("a table of tokens has holes where no token was put") {

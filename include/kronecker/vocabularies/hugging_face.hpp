@@ -7,10 +7,12 @@
 #include <kronecker/error.hpp>
 #include <kronecker/files/mapped_file.hpp>
 #include <kronecker/namespace.hpp>
+#include <kronecker/vocabularies/added_tokens.hpp>
 #include <kronecker/vocabularies/hugging_face_decoder.hpp>
 #include <kronecker/vocabularies/hugging_face_file.hpp>
 #include <kronecker/vocabularies/hugging_face_normalizer.hpp>
 #include <kronecker/vocabularies/token_table.hpp>
+#include <kronecker/vocabularies/words.hpp>
 #include <kronecker/vocabulary.hpp>
 
 #include <algorithm>
@@ -47,25 +49,23 @@ class HuggingFaceTokens {
       if (is_byte_level_) token.kind = TokenKind::byte_level;
       if (has_pieces) token.kind = TokenKind::piece;
       if (has_byte_pieces && byte_of_byte_piece(token.string)) token.kind = TokenKind::byte_piece;
-      if (!file_.word_end.empty()) end_word(token);
     }
+    if (!file_.word_end.empty()) end_words(file_.table, file_.word_end, is_byte_level_ ? "\xC4\xA0" : " ");
     add_tokens(has_pieces ? TokenKind::piece : TokenKind::text);
   }
 
   /// Gives each token the reference's string.
   void take_reference_strings() {
     const HuggingFaceDecoder decode(path(), file_.decoder.steps());
-    const auto reference_string = [&](const std::string& token, const std::string& decoded) {
-      const auto byte = byte_of_any_byte_piece(token);
-      return byte ? std::string(1, static_cast<char>(*byte)) : decode(decoded);
+    const auto reference_string = [&decode](const std::string& token, bool is_special) {
+      if (const auto byte = reference_byte(token)) return std::string(1, static_cast<char>(*byte));
+      return is_special ? token : decode(token);
     };
     for (TokenString& token : file_.table.tokens())
-      if (token.kind != TokenKind::hole) token.string = reference_string(token.string, token.string);
-    for (HuggingFaceFile::AddedToken& added : file_.added_tokens) {
-      std::string& content = *added.content;
-      if (added.is_special && !byte_of_any_byte_piece(content)) continue;
-      content = reference_string(content, added.is_normalized ? normalized_content(added) : content);
-    }
+      if (token.kind != TokenKind::hole) token.string = reference_string(token.string, false);
+    for (AddedToken& added : file_.added_tokens)
+      added.content = reference_string(added.is_normalized ? normalized_content(added) : *added.content,
+                                       added.is_special);
     add_tokens(TokenKind::text);
   }
 
@@ -107,35 +107,13 @@ class HuggingFaceTokens {
                       "found nothing that says what bytes a token stands for", supported);
   }
 
-  /// The mark at the end of a word becomes a space after it.
-  void end_word(TokenString& token) {
-    constexpr std::string_view byte_level_space = "\xC4\xA0";
-    if (!token.string.ends_with(file_.word_end)) return;
-    token.string.resize(token.string.size() - file_.word_end.size());
-    token.string += is_byte_level_ ? byte_level_space : " ";
-    file_.table.note("'", excerpt(file_.word_end),
-                     "' at the end of a token is read as a space after a word; which ",
-                     "spaces a text really had, and what its normalizer changed, is lost");
-  }
-
   /// WordPiece: a token that does not go on with a word has a space before it.
   void take_words() {
-    const std::string prefix = file_.word_part_prefix.empty() ? "##" : file_.word_part_prefix;
-    for (TokenString& token : file_.table.tokens()) {
-      if (token.kind == TokenKind::hole) continue;
-      if (token.string.size() > prefix.size() && token.string.starts_with(prefix))
-        token.string.erase(0, prefix.size());
-      else
-        token.string.insert(0, 1, ' ');
-    }
-    file_.table.note(
-        "WordPiece: '", excerpt(prefix), "' goes on with a word, any other token is read with a space ",
-        "before it; which spaces a text really had, and what its normalizer changed (case, accents), ",
-        "is lost");
+    start_words(file_.table, file_.word_part_prefix.empty() ? "##" : file_.word_part_prefix);
     add_tokens(TokenKind::text);
   }
 
-  std::string normalized_content(const HuggingFaceFile::AddedToken& added) {
+  std::string normalized_content(const AddedToken& added) {
     std::optional<std::string> content = normalized(file_.normalizer.steps(), *added.content);
     if (!content)
       file_.table.note("the reference's string of token ", *added.id, ", '", excerpt(*added.content),
@@ -145,7 +123,7 @@ class HuggingFaceTokens {
 
   void add_tokens(TokenKind plain) {
     for (std::size_t i = 0; i < file_.added_tokens.size(); ++i) {
-      HuggingFaceFile::AddedToken& added = file_.added_tokens[i];
+      AddedToken& added = file_.added_tokens[i];
       file_.table.token(*added.id, "added_tokens[", i, "]") = {std::move(*added.content),
                                                                added.is_special ? TokenKind::special : plain};
     }

@@ -4,13 +4,13 @@
 
 #include <kronecker/error.hpp>
 #include <kronecker/namespace.hpp>
+#include <kronecker/vocabularies/added_tokens.hpp>
 #include <kronecker/vocabularies/json_events.hpp>
 #include <kronecker/vocabularies/text_step.hpp>
 #include <kronecker/vocabularies/token_table.hpp>
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,14 +20,6 @@ namespace KRONECKER_NAMESPACE::detail {
 
 /// What a tokenizer.json says.
 struct HuggingFaceFile {
-  /// One of its added tokens.
-  struct AddedToken {
-    std::optional<std::uint64_t> id;
-    std::optional<std::string> content;
-    bool is_special = false;
-    bool is_normalized = false;
-  };
-
   /// A file that says nothing, whose tokens go into `empty`.
   explicit HuggingFaceFile(TokenTable empty) : table(std::move(empty)) {}
 

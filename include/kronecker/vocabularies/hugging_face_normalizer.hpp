@@ -1,7 +1,7 @@
 #pragma once
 
-/// The normalizer of a tokenizer.json, for an added token: tokenizers 0.23 and later decode the normalized
-/// content of those that are marked so, and with that the PyTorch reference does (TokenText::reference).
+/// The normalizer of a tokenizer.json, for an added token: in tokenizers 0.23 and later, and so in the
+/// PyTorch reference (TokenText::reference), those that are marked so are what it makes of their content.
 
 #include <kronecker/namespace.hpp>
 #include <kronecker/token_strings.hpp>

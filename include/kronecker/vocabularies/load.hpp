@@ -10,6 +10,7 @@
 #include <kronecker/vocabularies/gpt2.hpp>
 #include <kronecker/vocabularies/hugging_face.hpp>
 #include <kronecker/vocabularies/json_events.hpp>
+#include <kronecker/vocabularies/json_file.hpp>
 #include <kronecker/vocabularies/sentencepiece.hpp>
 #include <kronecker/vocabularies/tiktoken.hpp>
 #include <kronecker/vocabulary.hpp>
@@ -116,6 +117,8 @@ inline VocabularyFormat json_vocabulary_format(const std::filesystem::path& path
   finder.read(content);
   if (finder.has_model()) return VocabularyFormat::hugging_face;
   if (finder.has_only_ids()) return VocabularyFormat::gpt2;
+  if (const std::string_view name = name_of_settings(path.string(), content); !name.empty())
+    refuse_vocabulary_file(path, name);
   refuse_vocabulary_file(path, "JSON without an object 'model', and with other values than ids");
 }
 

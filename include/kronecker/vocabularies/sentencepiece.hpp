@@ -155,10 +155,11 @@ inline Vocabulary load_sentencepiece(const std::filesystem::path& path, TokenTex
   detail::TokenTable table(name, content.size());
   detail::ProtobufMessage model(name, content, content);
   detail::SentencePieceSettings settings;
+  const bool is_reference = text == TokenText::reference;
   while (!model.at_end()) {
     const detail::ProtobufField field = model.next();
     const bool is_message = field.wire_type == detail::ProtobufField::length_delimited;
-    if (is_message && (field.number == trainer_field || field.number == normalizer_field))
+    if (is_reference && is_message && (field.number == trainer_field || field.number == normalizer_field))
       detail::read_sentencepiece_settings(field.number == trainer_field,
                                           detail::ProtobufMessage(name, content, field.bytes), settings);
     if (field.number != pieces_field) continue;

@@ -90,7 +90,7 @@ inline std::optional<std::string> bytes_of_token(const TokenString& token) {
 
 /// The reference's string for `token`, or nothing if its string is not of its kind. O(size).
 inline std::optional<std::string> reference_string(const TokenString& token, LeadingSpace leading_space) {
-  if (const auto byte = byte_of_any_byte_piece(token.string)) return std::string(1, static_cast<char>(*byte));
+  if (const auto byte = reference_byte(token.string)) return std::string(1, static_cast<char>(*byte));
   std::optional<std::string> bytes = bytes_of_token(token);
   if (!bytes) return std::nullopt;
   switch (token.kind) {
