@@ -153,8 +153,32 @@ TEST_CASE("the reference's strings of added tokens are those of their normalized
   const Vocabulary unknown = load("NFKC");
   REQUIRE(unknown.notes().size() == 1);
   CHECK(unknown.notes()[0] ==
-        "the reference's string of token 1, '\xC3\xA9', is assumed: what the normalizer makes of "
-        "it is not known here");
+        "the reference's strings of 1 added tokens are assumed: what the normalizer makes of "
+        "'\xC3\xA9' is not known here");
+}
+
+TEST_CASE("a decoder cannot make tokens of any length") {
+  const auto message = [](const std::string& content) {
+    return message_of<FileError>([&] {
+      load_hugging_face_content(
+          bpe(R"("decoder": {"type": "Replace", "pattern": {"String": "a"}, "content": ")" + content + "\"}",
+              R"({"a": 0, "ab": 1, ")" + std::string(3000, 'a') + R"(": 2})"),
+          TokenText::reference);
+    });
+  };
+  CHECK(message(std::string(2000, 'x')).find("' would become a text of more than 1048576 bytes") !=
+        std::string::npos);
+  std::string vocabulary;
+  for (int id = 0; id < 20; ++id)
+    vocabulary += (id > 0 ? ", \"" : "\"") + std::string(100, 'a') + static_cast<char>('b' + id) +
+                  "\": " + std::to_string(id);
+  CHECK(message_of<FileError>([&] {
+          load_hugging_face_content(
+              bpe(R"("decoder": {"type": "Replace", "pattern": {"String": "a"}, "content": ")" +
+                      std::string(2000, 'x') + "\"}",
+                  "{" + vocabulary + "}"),
+              TokenText::reference);
+        }).ends_with(": decoder: the tokens would become longer than a file of this size can mean"));
 }
 
 TEST_CASE("a WordPiece model is read as words where that is asked for, and for the reference's strings") {

@@ -11,12 +11,14 @@ using kronecker::detail::TextStep;
 
 namespace {
 
-const TextStep spaces = {{{"type", "Replace"}, {"pattern.String", "\xE2\x96\x81"}, {"content", " "}}};
-const TextStep fallback = {{{"type", "ByteFallback"}}};
-const TextStep fuse = {{{"type", "Fuse"}}};
-const TextStep sequence = {{{"type", "Sequence"}}};
+const TextStep decoder_spaces = {{{"type", "Replace"}, {"pattern.String", "\xE2\x96\x81"}, {"content", " "}}};
+const TextStep decoder_fallback = {{{"type", "ByteFallback"}}};
+const TextStep decoder_fuse = {{{"type", "Fuse"}}};
+const TextStep decoder_sequence = {{{"type", "Sequence"}}};
 
-TextStep step_of(std::map<std::string, std::string, std::less<>> settings) { return {std::move(settings)}; }
+TextStep decoder_step_of(std::map<std::string, std::string, std::less<>> settings) {
+  return {std::move(settings)};
+}
 
 }  // namespace
 
@@ -27,35 +29,37 @@ TEST_CASE("a token is decoded alone by the steps of a tokenizer's decoder") {
     std::string token, text;
   };
   const std::string u2581 = "\xE2\x96\x81", replacement = "\xEF\xBF\xBD";
-  const TextStep strip = step_of({{"type", "Strip"}, {"content", "a"}, {"start", "2"}, {"stop", "1"}});
-  const TextStep strip_space = step_of({{"type", "Strip"}, {"content", " "}, {"start", "1"}, {"stop", "0"}});
+  const TextStep strip =
+      decoder_step_of({{"type", "Strip"}, {"content", "a"}, {"start", "2"}, {"stop", "1"}});
+  const TextStep strip_space =
+      decoder_step_of({{"type", "Strip"}, {"content", " "}, {"start", "1"}, {"stop", "0"}});
   const auto metaspace = [&](const char* scheme) {
-    return step_of({{"type", "Metaspace"}, {"replacement", u2581}, {"prepend_scheme", scheme}});
+    return decoder_step_of({{"type", "Metaspace"}, {"replacement", u2581}, {"prepend_scheme", scheme}});
   };
   const auto word_piece = [](const char* cleanup) {
-    return step_of({{"type", "WordPiece"}, {"cleanup", cleanup}});
+    return decoder_step_of({{"type", "WordPiece"}, {"cleanup", cleanup}});
   };
-  const TextStep words = step_of({{"type", "BPEDecoder"}, {"suffix", "</w>"}});
+  const TextStep words = decoder_step_of({{"type", "BPEDecoder"}, {"suffix", "</w>"}});
   const auto connectionist = [](const char* cleanup) {
-    return step_of(
+    return decoder_step_of(
         {{"type", "CTC"}, {"pad_token", "<pad>"}, {"word_delimiter_token", "|"}, {"cleanup", cleanup}});
   };
-  const TextStep bytes = step_of({{"type", "ByteLevel"}});
+  const TextStep bytes = decoder_step_of({{"type", "ByteLevel"}});
   const Case cases[] = {
       {{}, u2581, u2581},
-      {{sequence, spaces, fallback, fuse}, u2581 + "the", " the"},
-      {{sequence, spaces, fallback, fuse}, u2581 + u2581, "  "},
-      {{sequence, spaces, fallback, fuse, strip_space}, u2581 + "the", "the"},
-      {{sequence, spaces, fallback, fuse, strip_space}, u2581 + u2581, " "},
-      {{fallback}, "<0x41>", "A"},
-      {{fallback}, "<0xe2>", replacement},
+      {{decoder_sequence, decoder_spaces, decoder_fallback, decoder_fuse}, u2581 + "the", " the"},
+      {{decoder_sequence, decoder_spaces, decoder_fallback, decoder_fuse}, u2581 + u2581, "  "},
+      {{decoder_sequence, decoder_spaces, decoder_fallback, decoder_fuse, strip_space}, u2581 + "the", "the"},
+      {{decoder_sequence, decoder_spaces, decoder_fallback, decoder_fuse, strip_space}, u2581 + u2581, " "},
+      {{decoder_fallback}, "<0x41>", "A"},
+      {{decoder_fallback}, "<0xe2>", replacement},
       {{strip}, "aaab", "ab"},
       {{strip}, "baa", "ba"},
       {{strip}, "xay", "xay"},
       {{metaspace("always")}, u2581 + "a" + u2581 + u2581 + "b" + u2581, "ab"},
       {{metaspace("first")}, u2581 + "a" + u2581 + u2581 + "b" + u2581, "ab"},
       {{metaspace("never")}, u2581 + "a" + u2581 + u2581 + "b" + u2581, " a  b "},
-      {{step_of({{"type", "Metaspace"}, {"replacement", "_"}})}, "_a_", "a"},
+      {{decoder_step_of({{"type", "Metaspace"}, {"replacement", "_"}})}, "_a_", "a"},
       {{bytes}, "\xC4\xA0the", " the"},
       {{bytes}, "\xC3\x83l", replacement + "l"},
       {{bytes}, "\xC3\xA9", replacement},
@@ -71,7 +75,7 @@ TEST_CASE("a token is decoded alone by the steps of a tokenizer's decoder") {
       {{connectionist("true")}, "a|b<pad>|", "a b "},
       {{connectionist("true")}, " ,|", ", "},
       {{connectionist("false")}, "a|b", "a|b"},
-      {{step_of({{"type", "Replace"}, {"pattern.String", "aa"}, {"content", "a"}})}, "aaaaa", "aaa"},
+      {{decoder_step_of({{"type", "Replace"}, {"pattern.String", "aa"}, {"content", "a"}})}, "aaaaa", "aaa"},
   };
   for (const Case& c : cases) {
     CAPTURE(c.token, c.text);
@@ -81,17 +85,17 @@ TEST_CASE("a token is decoded alone by the steps of a tokenizer's decoder") {
 
 TEST_CASE("a decoder with a step that cannot be followed is refused") {
   const auto message = [](TextStep step) {
-    return message_of<FileError>([&] { HuggingFaceDecoder("file", {sequence, step}); });
+    return message_of<FileError>([&] { HuggingFaceDecoder("file", {decoder_sequence, step}); });
   };
   const std::string end = ": the reference's strings are not known; the tokens' true bytes are";
-  CHECK(message(step_of({{"type", "Other"}})) ==
+  CHECK(message(decoder_step_of({{"type", "Other"}})) ==
         "file: decoder: the step 'Other' is not one that is known" + end);
   CHECK(message({}) == "file: decoder: the step '' is not one that is known" + end);
-  CHECK(message(step_of({{"type", "Replace"}, {"pattern.Regex", "a+"}})) ==
+  CHECK(message(decoder_step_of({{"type", "Replace"}, {"pattern.Regex", "a+"}})) ==
         "file: decoder: the step Replace: expected a string pattern.String, found a regular expression" +
             end);
-  CHECK(message(step_of({{"type", "BPEDecoder"}})) ==
+  CHECK(message(decoder_step_of({{"type", "BPEDecoder"}})) ==
         "file: decoder: the step BPEDecoder: expected a string suffix, found none" + end);
-  CHECK(message(step_of({{"type", "Strip"}, {"content", " "}, {"start", "-1"}, {"stop", "0"}})) ==
+  CHECK(message(decoder_step_of({{"type", "Strip"}, {"content", " "}, {"start", "-1"}, {"stop", "0"}})) ==
         "file: decoder: the step Strip: expected a number start, found '-1'" + end);
 }

@@ -62,20 +62,20 @@ TEST_CASE("a SentencePiece model gives the bytes of each id") {
 TEST_CASE("a SentencePiece model has the reference's strings where it is Llama's kind of model, or Gemma's") {
   const std::string space = "\xE2\x96\x81";
   const std::string pieces = piece(space + "the") + piece(space + space, 4) + piece("<0x0A>", 6);
-  const std::string bpe = "\x18\x02", fallback = "\x98\x02\x01";
+  const std::string model_type = "\x18\x02", fallback = "\x98\x02\x01";
   const Vocabulary llama =
-      load_sentencepiece_content(pieces + field(2, bpe + fallback), TokenText::reference);
+      load_sentencepiece_content(pieces + field(2, model_type + fallback), TokenText::reference);
   CHECK(llama.bytes(0) == "the");
   CHECK(llama.bytes(1) == " ");
   CHECK(llama.bytes(2) == "\n");
   CHECK(llama.notes().size() == 1);
   const std::string adds_no_space = field(3, std::string("\x18\0", 2));
-  const Vocabulary gemma =
-      load_sentencepiece_content(pieces + field(2, bpe + fallback) + adds_no_space, TokenText::reference);
+  const Vocabulary gemma = load_sentencepiece_content(
+      pieces + field(2, model_type + fallback) + adds_no_space, TokenText::reference);
   CHECK(gemma.bytes(0) == " the");
   CHECK(gemma.bytes(1) == "  ");
   CHECK(gemma.notes().size() == 1);
-  for (const std::string& trainer : {std::string(), field(2, bpe), field(2, fallback)})
+  for (const std::string& trainer : {std::string(), field(2, model_type), field(2, fallback)})
     CHECK(message_of<FileError>([&] {
             load_sentencepiece_content(pieces + trainer, TokenText::reference);
           }).ends_with("so the reference's strings are not known: give its tokenizer.json"));

@@ -57,15 +57,21 @@ class HuggingFaceTokens {
   /// Gives each token the reference's string.
   void take_reference_strings() {
     const HuggingFaceDecoder decode(path(), file_.decoder.steps());
-    const auto reference_string = [&decode](const std::string& token, bool is_special) {
+    std::size_t bytes_left = longest_text + file_.size * 8;
+    const auto reference_string = [&](const std::string& token, bool is_special) {
       if (const auto byte = reference_byte(token)) return std::string(1, static_cast<char>(*byte));
-      return is_special ? token : decode(token);
+      std::string text = is_special ? token : decode(token);
+      if (text.size() > bytes_left)
+        fail<FileError>(path(),
+                        ": decoder: the tokens would become longer than a file of this size can mean");
+      bytes_left -= text.size();
+      return text;
     };
     for (TokenString& token : file_.table.tokens())
       if (token.kind != TokenKind::hole) token.string = reference_string(token.string, false);
     for (AddedToken& added : file_.added_tokens)
-      added.content = reference_string(added.is_normalized ? normalized_content(added) : *added.content,
-                                       added.is_special);
+      added.content = reference_string(reference_content(added), added.is_special);
+    note_unknown_contents();
     add_tokens(TokenKind::text);
   }
 
@@ -113,12 +119,20 @@ class HuggingFaceTokens {
     add_tokens(TokenKind::text);
   }
 
-  std::string normalized_content(const AddedToken& added) {
-    std::optional<std::string> content = normalized(file_.normalizer.steps(), *added.content);
-    if (!content)
-      file_.table.note("the reference's string of token ", *added.id, ", '", excerpt(*added.content),
-                       "', is assumed: what the normalizer makes of it is not known here");
-    return content ? std::move(*content) : *added.content;
+  /// The content of an added token for the reference.
+  std::string reference_content(const AddedToken& added) {
+    if (!added.is_normalized) return *added.content;
+    if (std::optional<std::string> content = normalized(file_.normalizer.steps(), *added.content))
+      return *content;
+    if (unknown_contents_++ == 0) first_unknown_content_ = *added.content;
+    return *added.content;
+  }
+
+  void note_unknown_contents() {
+    if (unknown_contents_ > 0)
+      file_.table.note("the reference's strings of ", unknown_contents_,
+                       " added tokens are assumed: what the ", "normalizer makes of '",
+                       excerpt(first_unknown_content_), "' is not known here");
   }
 
   void add_tokens(TokenKind plain) {
@@ -131,6 +145,8 @@ class HuggingFaceTokens {
 
   HuggingFaceFile& file_;
   std::optional<std::string> other_boundary_;
+  std::size_t unknown_contents_ = 0;  // of added tokens, for the reference
+  std::string first_unknown_content_;
   bool is_byte_level_ = false;
   bool has_byte_fallback_step_ = false;
   bool has_word_boundaries_ = false;

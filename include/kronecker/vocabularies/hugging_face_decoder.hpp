@@ -21,10 +21,20 @@
 
 namespace KRONECKER_NAMESPACE::detail {
 
-/// Puts `content` for every `pattern`, which is not empty.
-inline void replace_all(std::string& text, std::string_view pattern, std::string_view content) {
+/// The longest text that is made of a token: replacements after replacements could fill the memory.
+inline constexpr std::size_t longest_text = std::size_t{1} << 20;
+
+/// Puts `content` for every `pattern`, which is not empty; unless that would be too long a text.
+inline bool replace_all(std::string& text, std::string_view pattern, std::string_view content) {
+  if (content.size() > pattern.size()) {
+    std::size_t size = text.size();
+    for (std::size_t at = text.find(pattern); at != text.npos; at = text.find(pattern, at + pattern.size()))
+      size += content.size() - pattern.size();
+    if (size > longest_text) return false;
+  }
   for (std::size_t at = text.find(pattern); at != text.npos; at = text.find(pattern, at + content.size()))
     text.replace(at, pattern.size(), content);
+  return true;
 }
 
 /// What tokenizers' WordPiece and CTC do to spaces before punctuation and to English contractions.
@@ -49,12 +59,15 @@ using TextChange = std::function<void(std::string&)>;
 /// Decodes tokens, each alone, by the steps of a tokenizer.json's decoder.
 class HuggingFaceDecoder {
  public:
+  HuggingFaceDecoder(const HuggingFaceDecoder&) = delete;
+  HuggingFaceDecoder& operator=(const HuggingFaceDecoder&) = delete;
+
   /// Throws FileError if a step is not known or is a replacement of a regular expression.
   HuggingFaceDecoder(std::string path, const std::vector<TextStep>& steps) : path_(std::move(path)) {
     for (const TextStep& step : steps) changes_.push_back(change_of(step));
   }
 
-  /// The text of a token, decoded alone.
+  /// The text of a token, decoded alone. Throws FileError if that is longer than any token could be.
   std::string operator()(std::string token) const {
     for (const TextChange& change : changes_) change(token);
     return token;
@@ -88,9 +101,11 @@ class HuggingFaceDecoder {
       token = replace_invalid_utf8(std::string(1, static_cast<char>(*byte)));
   }
 
-  static TextChange replacement(std::string pattern, std::string content) {
-    return [pattern = std::move(pattern), content = std::move(content)](std::string& text) {
-      replace_all(text, pattern, content);
+  TextChange replacement(std::string pattern, std::string content) const {
+    return [this, pattern = std::move(pattern), content = std::move(content)](std::string& text) {
+      if (!replace_all(text, pattern, content))
+        fail<FileError>(path_, ": decoder: '", excerpt(text), "' would become a text of more than ",
+                        longest_text, " bytes");
     };
   }
 

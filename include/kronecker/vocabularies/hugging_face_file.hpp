@@ -20,10 +20,11 @@ namespace KRONECKER_NAMESPACE::detail {
 
 /// What a tokenizer.json says.
 struct HuggingFaceFile {
-  /// A file that says nothing, whose tokens go into `empty`.
-  explicit HuggingFaceFile(TokenTable empty) : table(std::move(empty)) {}
+  /// A file of `file_size` bytes, nothing of which is read.
+  HuggingFaceFile(const std::string& path, std::size_t file_size) : table(path, file_size), size(file_size) {}
 
   TokenTable table;  ///< The model's tokens, all of the kind `text`.
+  std::size_t size;  ///< Of the file.
   std::vector<AddedToken> added_tokens;
   TextSteps normalizer, pre_tokenizer, decoder;
   std::string model_type;
@@ -38,7 +39,7 @@ struct HuggingFaceFile {
 class HuggingFaceReader final : public JsonEvents {
  public:
   HuggingFaceReader(const std::string& path, std::size_t file_size)
-      : JsonEvents(path), file_(TokenTable(path, file_size)) {}
+      : JsonEvents(path), file_(path, file_size) {}
 
   /// What the file says, once it is read.
   HuggingFaceFile& file() noexcept { return file_; }

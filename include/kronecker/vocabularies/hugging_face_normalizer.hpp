@@ -43,12 +43,13 @@ inline std::optional<std::string> normalized(const TextStep& step, std::string t
   const bool is_plain = all_of([](char c) { return c >= ' ' && c <= '~'; });
   const bool has_upper_case = !all_of([](char c) { return c < 'A' || c > 'Z'; });
   const std::string_view type = step["type"];
+  if (text.size() > longest_text) return std::nullopt;
   if (type == "Sequence") return text;
   if (type == "Prepend") return text.empty() ? text : std::string(step["prepend"]) + text;
   if (type == "ByteLevel") return byte_level_text(text);
   if (type == "Replace" && !step["pattern.String"].empty()) {
-    replace_all(text, step["pattern.String"], step["content"]);
-    return text;
+    const bool is_done = replace_all(text, step["pattern.String"], step["content"]);
+    return is_done ? std::optional(text) : std::nullopt;
   }
   if (type == "NFC") {  // no letter below U+0300 combines with another
     const bool has_marks = !all_of([](char c) { return static_cast<unsigned char>(c) < 0xCC; });
