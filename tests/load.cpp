@@ -85,6 +85,8 @@ TEST_CASE("every token of every real vocabulary has the bytes that other tools g
       {"r50k_base.tiktoken", "gpt2.reference", reference, 1},
       {"mistral_v1.sentencepiece.model", "mistral_v1_spm.reference", reference},
       {"mistral_v1.tokenizer.json", "mistral_v1_spm.reference", reference},
+      {"llama3.tokenizer.json.gz", "llama3.reference", reference},
+      {"qwen2_5.tokenizer.json.gz", "qwen2_5.reference", reference},
   }));
   CAPTURE(real.file, real.truth);
   const auto file = unpacked(real.file);
@@ -143,6 +145,8 @@ TEST_CASE("a file that is not a vocabulary is refused") {
   CHECK(any_message("#version: 0.2\n") == "expected a vocabulary, found no format that is known" + supported);
   CHECK(any_message(std::string(10000, 'A')) ==
         "expected a vocabulary, found no format that is known" + supported);
+  CHECK(any_message(R"({"tokenizer_class": "X", "model_max_length": 1})") ==
+        "expected a vocabulary, found a tokenizer_config.json" + supported);
   const std::string other_json =
       "expected a vocabulary, found JSON without an object 'model', and with other values than ids" +
       supported;
