@@ -23,15 +23,17 @@ class TextStep {
     return found == settings.end() ? std::string_view() : std::string_view(found->second);
   }
 
-  std::map<std::string, std::string, std::less<>> settings;
+  std::map<std::string, std::string, std::less<>> settings;  ///< Values by name.
 };
 
 /// The steps in their order, collected from the parts of the JSON value that has them. The parts of a
 /// "Sequence" follow it.
 class TextSteps {
  public:
+  /// The steps, once all is read.
   const std::vector<TextStep>& steps() const noexcept { return steps_; }
 
+  /// An object or array begins, the value of `key` if it is in an object.
   void open(char bracket, const std::string& key) {
     const bool is_step = bracket == '{' && (levels_.empty() || levels_.back().bracket == '[');
     if (is_step) steps_.emplace_back();
@@ -39,8 +41,10 @@ class TextSteps {
     levels_.push_back({bracket, step, is_step ? std::string() : key + '.'});
   }
 
+  /// It ends.
   void close() { levels_.pop_back(); }
 
+  /// A value that is neither.
   void add(const std::string& key, std::string_view value) {
     const Level& level = levels_.back();
     if (level.step != no_step) steps_[level.step].settings[level.prefix + key] = value;
