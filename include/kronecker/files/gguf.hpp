@@ -78,6 +78,11 @@ class GgufParser {
     if (content_.substr(0, 4) != "GGUF") refuse("expected the magic string GGUF");
     at_ = 4;
     const auto version = read<std::uint32_t>();
+    if (version == 0x2000000 || version == 0x3000000)
+      refuse(
+          "a big-endian GGUF file; little-endian ones are supported: convert it with "
+          "gguf_convert_endian.py, ",
+          "which comes with gguf-py");
     if (version != 2 && version != 3)
       refuse("GGUF version ", version, "; versions 2 and 3, little-endian, are supported");
     tensor_count_ = read<std::uint64_t>();

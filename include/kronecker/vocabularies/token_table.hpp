@@ -12,6 +12,7 @@
 #include <kronecker/vocabulary.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -112,6 +113,36 @@ inline std::optional<std::string> reference_string(const TokenString& token, Lea
   return bytes;
 }
 
+/// How vocabularies write the space before a word, and where that is the mark of what kind.
+struct SpaceMark {
+  std::string_view mark, name;
+};
+inline constexpr std::array<SpaceMark, 3> space_marks{
+    SpaceMark{" ", "a plain space"}, SpaceMark{"\xC4\xA0", "U+0120, the space of GPT-2's byte map"},
+    SpaceMark{"\xE2\x96\x81", "U+2581, SentencePiece's space"}};
+
+/// Tokens of one kind, by how they begin.
+struct TokenBeginnings {
+  /// Tokens that have something in common, and the first of them.
+  struct Some {
+    std::size_t count = 0, first_id = 0;
+    void add(std::size_t id) noexcept {
+      if (count++ == 0) first_id = id;
+    }
+  };
+  std::size_t count = 0;
+  std::array<Some, space_marks.size()> marked;  ///< A mark of a space and more.
+  Some not_byte_level;                          ///< Not in GPT-2's byte map.
+
+  void add(std::size_t id, const TokenString& token) {
+    ++count;
+    for (std::size_t i = 0; i < space_marks.size(); ++i)
+      if (token.string.starts_with(space_marks[i].mark) && token.string.size() > space_marks[i].mark.size())
+        marked[i].add(id);
+    if (token.kind == TokenKind::byte_level && !byte_level_bytes(token.string)) not_byte_level.add(id);
+  }
+};
+
 /// As much of a string from a file as an error message should quote.
 inline std::string_view excerpt(std::string_view text) {
   constexpr std::size_t longest = 40;
@@ -131,6 +162,7 @@ class TokenTable {
 
   const std::string& path() const noexcept { return path_; }
   std::vector<TokenString>& tokens() noexcept { return tokens_; }
+  std::uint64_t id_limit() const noexcept { return id_limit_; }  ///< Ids are below it.
 
   /// The token `id`, a hole if it is new; `place` says where in the file it stands, if it must be refused.
   template <class... Place>
@@ -165,9 +197,11 @@ class TokenTable {
       notes_.push_back(std::move(sentence));
   }
 
-  /// The vocabulary of all tokens. Throws FileError if there is none, or if a string is not of its kind.
+  /// The vocabulary of all tokens. Throws FileError if there is none, if a string is not of its kind, or if
+  /// all of them together contradict their kind.
   Vocabulary vocabulary(TokenText text) && {
     if (tokens_.empty()) fail<FileError>(path_, ": the file has no tokens");
+    check_kinds();
     const bool is_reference = text == TokenText::reference;
     if (is_reference) check_reference();
     std::vector<std::string> bytes(tokens_.size());
@@ -201,6 +235,39 @@ class TokenTable {
          leading_space_ == LeadingSpace::dropped ? "drops a space at the front of a token, as Llama's does"
                                                  : "keeps a space at the front of a token, as Gemma's does",
          ": the file does not say it, its tokenizer.json would");
+  }
+
+  /// Refuses tokens that are not what their kind says. A vocabulary writes the space before a word in one
+  /// way: one in which more tokens begin with another mark than with that of its kind has been taken for what
+  /// it is not; so has one that is said to be in GPT-2's byte map, if an eighth of it is not.
+  void check_kinds() const {
+    TokenBeginnings byte_level, pieces, bytes;
+    for (std::size_t id = 0; id < tokens_.size(); ++id) {
+      const TokenKind kind = tokens_[id].kind;
+      if (kind == TokenKind::byte_level) byte_level.add(id, tokens_[id]);
+      if (kind == TokenKind::piece) pieces.add(id, tokens_[id]);
+      if (kind == TokenKind::bytes) bytes.add(id, tokens_[id]);
+    }
+    check_marks(byte_level, "in GPT-2's byte map", {false, true, false});
+    check_marks(pieces, "SentencePiece's", {true, false, true});
+    check_marks(bytes, "plain bytes", {true, false, false});
+    constexpr std::size_t tolerated_part = 8;
+    if (const auto& others = byte_level.not_byte_level; others.count > byte_level.count / tolerated_part)
+      fail<FileError>(path_, ": the tokens are said to be in GPT-2's byte map, but ", others.count, " of ",
+                      byte_level.count, " are not, such as token ", others.first_id, ", '",
+                      excerpt(tokens_[others.first_id].string), "'");
+  }
+
+  void check_marks(const TokenBeginnings& tokens, std::string_view kind,
+                   const std::array<bool, space_marks.size()>& is_own) const {
+    std::size_t own = 0;
+    for (std::size_t i = 0; i < space_marks.size(); ++i) own += is_own[i] ? tokens.marked[i].count : 0;
+    for (std::size_t i = 0; i < space_marks.size(); ++i)
+      if (!is_own[i] && tokens.marked[i].count > own)
+        fail<FileError>(path_, ": the tokens are said to be ", kind, ", but ", tokens.marked[i].count,
+                        " of them begin with ", space_marks[i].name, ", and ", own,
+                        " with a space of that kind; such as token ", tokens.marked[i].first_id, ", '",
+                        excerpt(tokens_[tokens.marked[i].first_id].string), "'");
   }
 
   std::string path_;
