@@ -111,3 +111,21 @@ TEST_CASE("a file that is not a SentencePiece model is refused with the place") 
   CHECK(sentencepiece_message(piece("a", 6)) == "token 0: expected a byte such as <0x0A>, found 'a'");
   CHECK(sentencepiece_message(piece("a") + piece("\xFF")) == "token 1: expected UTF-8, found '\xFF'");
 }
+
+TEST_CASE("a file that models number in another way has a note") {
+  const auto folder = std::filesystem::path(KRONECKER_SCRATCH_DIR);
+  const auto notes_of = [&](const char* name, const std::string& content) {
+    std::ofstream(folder / name, std::ios::binary) << content;
+    const Vocabulary vocabulary = load_sentencepiece(folder / name);
+    return vocabulary.notes();
+  };
+  const std::string model = piece("<unk>", 2) + piece("<s>", 3) + piece("</s>", 3) + piece(",");
+  CHECK(notes_of("sentencepiece.bpe.model", model) ==
+        std::vector<std::string>{
+            "files of this name come with models that number their tokens in another way (XLM-R: <s> 0, "
+            "<pad> 1, "
+            "</s> 2, <unk> 3, and every other token one higher than here): if this is one of them, give its "
+            "tokenizer.json"});
+  CHECK(notes_of("sentencepiece.bpe.model", piece("<pad>", 3) + model).empty());
+  CHECK(notes_of("tokenizer.model", model).empty());
+}

@@ -2,6 +2,7 @@
 
 #include <kronecker/vocabularies/token_table.hpp>
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <utility>
@@ -123,4 +124,46 @@ TEST_CASE("a table of tokens refuses what a file cannot mean") {
           bytes.token(0) = {"<0x0>", TokenKind::byte_piece};
           std::move(bytes).vocabulary(TokenText::raw);
         }) == "file: token 0: expected a byte such as <0x0A>, found '<0x0>'");
+}
+
+TEST_CASE("tokens that contradict their kind are refused") {
+  const auto refusal = [](TokenKind kind, const std::vector<std::string>& strings) {
+    TokenTable table("file", 100);
+    for (std::size_t id = 0; id < strings.size(); ++id) table.token(id) = {strings[id], kind};
+    try {
+      const auto read = std::move(table).vocabulary(TokenText::raw);
+      return std::string();
+    } catch (const FileError& error) {
+      return std::string(error.what());
+    }
+  };
+  const std::string byte_level = "\xC4\xA0", piece = "\xE2\x96\x81";  // their spaces
+  CHECK(
+      refusal(TokenKind::byte_level, {"a", piece + "b", byte_level + "c", piece + "d"}) ==
+      "file: the tokens are said to be in GPT-2's byte map, but 2 of them begin with U+2581, SentencePiece's "
+      "space, and 1 with a space of that kind; such as token 1, '" +
+          piece + "b'");
+  CHECK(refusal(TokenKind::byte_level, {"a", " b"}).find("1 of them begin with a plain space, and 0") !=
+        std::string::npos);
+  CHECK(
+      refusal(TokenKind::byte_level, {piece + "b", byte_level + "c", "1", "2", "3", "4", "5", "6"}).empty());
+  const std::string character = "\xE6\x97\xA5", others = character + character;
+  CHECK(refusal(TokenKind::byte_level, {character, others, "b", others + "a", others + "b"}) ==
+        "file: the tokens are said to be in GPT-2's byte map, but 4 of 5 are not, such as token 0, '" +
+            character + "'");
+  CHECK(refusal(TokenKind::byte_level, {character, others, "b", others + "a", "c"}).empty());
+
+  CHECK(refusal(TokenKind::piece, {"a", byte_level + "b"}) ==
+        "file: the tokens are said to be SentencePiece's, but 1 of them begin with U+0120, the space of "
+        "GPT-2's "
+        "byte map, and 0 with a space of that kind; such as token 1, '" +
+            byte_level + "b'");
+  CHECK(refusal(TokenKind::piece, {byte_level, " a", byte_level + "b"}).empty());  // a Maltese letter
+  CHECK(refusal(TokenKind::piece, {piece + "a", byte_level + "b"}).empty());
+
+  CHECK(refusal(TokenKind::bytes, {" a", piece + "b"}).empty());
+  CHECK(refusal(TokenKind::bytes, {piece + "b"})
+            .find("said to be plain bytes, but 1 of them begin with U+2581") != std::string::npos);
+  CHECK(refusal(TokenKind::text, {piece + "b", byte_level + "b"}).empty());
+  CHECK(refusal(TokenKind::special, {piece + "b", byte_level + "b"}).empty());
 }

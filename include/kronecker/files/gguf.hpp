@@ -81,7 +81,7 @@ class GgufParser {
     if (version == 0x2000000 || version == 0x3000000)
       refuse(
           "a big-endian GGUF file; little-endian ones are supported: convert it with "
-          "gguf_convert_endian.py, ",
+          "gguf-convert-endian, ",
           "which comes with gguf-py");
     if (version != 2 && version != 3)
       refuse("GGUF version ", version, "; versions 2 and 3, little-endian, are supported");

@@ -104,10 +104,12 @@ class JsonVocabularyFinder final : public JsonEvents {
 };
 
 [[noreturn]] inline void refuse_vocabulary_file(const std::string& path, std::string_view found) {
-  fail<FileError>(
-      path, ": expected a vocabulary, found ", found,
-      "; supported are Hugging Face's tokenizer.json, GPT-2's encoder.json, Mistral's tekken.json, ",
-      "tiktoken ranks, SentencePiece models, GGUF and RWKV's vocabularies");
+  const bool has_advice = found.find(':') != found.npos;
+  fail<FileError>(path, ": expected a vocabulary, found ", found,
+                  has_advice
+                      ? std::string_view()
+                      : "; supported are Hugging Face's tokenizer.json, GPT-2's encoder.json, Mistral's "
+                        "tekken.json, tiktoken ranks, SentencePiece models, GGUF and RWKV's vocabularies");
 }
 
 inline VocabularyFormat json_vocabulary_format(const std::string& path, std::string_view content) {

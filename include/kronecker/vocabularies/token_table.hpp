@@ -239,7 +239,7 @@ class TokenTable {
 
   /// Refuses tokens that are not what their kind says. A vocabulary writes the space before a word in one
   /// way: one in which more tokens begin with another mark than with that of its kind has been taken for what
-  /// it is not; so has one that is said to be in GPT-2's byte map, if an eighth of it is not.
+  /// it is not; so has one that is said to be in GPT-2's byte map, if more than an eighth of it is not.
   void check_kinds() const {
     TokenBeginnings byte_level, pieces, bytes;
     for (std::size_t id = 0; id < tokens_.size(); ++id) {
@@ -251,8 +251,8 @@ class TokenTable {
     check_marks(byte_level, "in GPT-2's byte map", {false, true, false});
     check_marks(pieces, "SentencePiece's", {true, false, true});
     check_marks(bytes, "plain bytes", {true, false, false});
-    constexpr std::size_t tolerated_part = 8;
-    if (const auto& others = byte_level.not_byte_level; others.count > byte_level.count / tolerated_part)
+    const std::size_t tolerated = (std::max)(std::size_t{3}, byte_level.count / 8);
+    if (const auto& others = byte_level.not_byte_level; others.count > tolerated)
       fail<FileError>(path_, ": the tokens are said to be in GPT-2's byte map, but ", others.count, " of ",
                       byte_level.count, " are not, such as token ", others.first_id, ", '",
                       excerpt(tokens_[others.first_id].string), "'");
