@@ -216,7 +216,7 @@ TEST_CASE("a SentencePiece GGUF vocabulary gives the bytes of each id") {
 TEST_CASE("a GGUF file without a vocabulary that can be read is refused with the key") {
   const std::string supported =
       "; 'gpt2' (byte-level BPE), 'llama', 't5' and 'gemma4' (SentencePiece), 'rwkv' and 'plamo2' are "
-      "supported";
+      "supported, and 'bert' as words (TokenText::words)";
   CHECK(load_message(file({})) == "no text 'tokenizer.ggml.model': the file has no vocabulary");
   CHECK(
       load_message(file({model("bert"), tokens({"##a"})})) ==
@@ -292,4 +292,16 @@ TEST_CASE("an RWKV vocabulary in GGUF has Python's escapes, and PLaMo's is text"
   CHECK(plamo.bytes(1) == "\xE4");
   CHECK(plamo.bytes(2) == " the");
   CHECK(plamo.bytes(3) == "\\n");
+}
+
+TEST_CASE("WordPiece in GGUF is read as words where that is asked for") {
+  const std::string content =
+      file({model("bert"), tokens({"[CLS]", space + "the", "ing", space + "!"}), token_types({3, 1, 1, 1})});
+  const Vocabulary loaded = load_gguf_content(content, TokenText::words);
+  CHECK(loaded.is_special(0));
+  CHECK(loaded.bytes(1) == " the");
+  CHECK(loaded.bytes(2) == "ing");
+  CHECK(loaded.bytes(3) == " !");
+  REQUIRE(loaded.notes().size() == 1);
+  CHECK(loaded.notes()[0].starts_with("WordPiece: "));
 }

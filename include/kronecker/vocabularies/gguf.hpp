@@ -36,8 +36,10 @@ enum class GgufTokens {
 
 /// How the vocabulary `model` of a GGUF file with the pre-tokenizer `pre` writes its tokens, as llama.cpp
 /// takes them (llama-vocab.cpp); nothing if they do not say what bytes a token stands for, or if it is not
-/// known.
-constexpr std::optional<GgufTokens> gguf_tokens(std::string_view model, std::string_view pre) noexcept {
+/// known. WordPiece is read only `as_words`.
+constexpr std::optional<GgufTokens> gguf_tokens(std::string_view model, std::string_view pre,
+                                                bool as_words) noexcept {
+  if (model == "bert" && as_words) return GgufTokens::pieces;
   if (model == "llama" || model == "t5" || model == "gemma4") return GgufTokens::pieces;
   if (model == "plamo2") return GgufTokens::text;
   if (model == "rwkv") return GgufTokens::escaped;
@@ -110,8 +112,8 @@ inline std::vector<std::int64_t> gguf_token_types(const std::string& path, const
                               : "";
   fail<FileError>(
       path, ": 'tokenizer.ggml.model' is '", excerpt(model), "'", std::string_view(why),
-      "; 'gpt2' (byte-level BPE), 'llama', 't5' and 'gemma4' (SentencePiece), 'rwkv' and 'plamo2' are "
-      "supported");
+      "; 'gpt2' (byte-level BPE), 'llama', 't5' and 'gemma4' (SentencePiece), 'rwkv' and 'plamo2' ",
+      "are supported, and 'bert' as words (TokenText::words)");
 }
 
 /// The vocabulary in the metadata of the file at `path`.
@@ -121,7 +123,7 @@ inline Vocabulary gguf_vocabulary(const std::string& path, const GgufMetadata& m
   const auto* model = metadata.find<std::string>(model_key);
   if (!model) fail<FileError>(path, ": no text '", model_key, "': the file has no vocabulary");
   const auto* pre = metadata.find<std::string>(pre_key);
-  const std::optional<GgufTokens> tokens = gguf_tokens(*model, pre ? *pre : "");
+  const std::optional<GgufTokens> tokens = gguf_tokens(*model, pre ? *pre : "", text == TokenText::words);
   if (!tokens) refuse_gguf_tokens(path, *model);
   const auto* strings = metadata.find<std::vector<std::string>>(tokens_key);
   if (!strings) fail<FileError>(path, ": no array of texts '", tokens_key, "'");
@@ -142,6 +144,9 @@ inline Vocabulary gguf_vocabulary(const std::string& path, const GgufMetadata& m
     }
     table.token(id) = std::move(token);
   }
+  if (*model == "bert")
+    table.note("WordPiece: what the tokenizer's normalizer changed (case, accents), and which spaces a text ",
+               "really had around punctuation, is lost");
   if (*model == "llama") {
     const auto* adds_space = metadata.find<bool>("tokenizer.ggml.add_space_prefix");
     table.assume(adds_space && !*adds_space ? LeadingSpace::kept : LeadingSpace::dropped);
@@ -154,7 +159,7 @@ inline Vocabulary gguf_vocabulary(const std::string& path, const GgufMetadata& m
 /// Reads the vocabulary of a GGUF file, a model or a vocabulary alone. Control tokens and the unknown token
 /// are special; unused ones are empty. Throws FileError, naming the byte or the key, if the file's metadata
 /// is damaged, it has no vocabulary, one whose strings do not say what bytes a token stands for (WordPiece,
-/// "bert"), or one whose tokens contradict what it says it is.
+/// "bert", unless `text` is TokenText::words), or one whose tokens contradict what it says it is.
 /// O(size of the metadata + V log V); the tensors are not read.
 inline Vocabulary load_gguf(const std::filesystem::path& path, TokenText text = TokenText::raw) {
   return detail::gguf_vocabulary(path.string(), read_gguf_metadata(path), text);
