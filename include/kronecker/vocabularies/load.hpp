@@ -177,7 +177,7 @@ class VocabularyFile {
       case VocabularyFormat::hugging_face:
         return detail::parse_hugging_face(path(), content, options.text);
       case VocabularyFormat::gpt2:
-        return detail::parse_gpt2(path(), content, options.text);
+        return detail::parse_gpt2(path(), content, detail::added_tokens_beside(path()), options.text);
       case VocabularyFormat::tekken:
         return detail::parse_tekken(path(), content, options.text);
       case VocabularyFormat::tiktoken:
