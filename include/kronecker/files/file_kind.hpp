@@ -116,7 +116,7 @@ constexpr FileKind kind_of_zip(std::string_view head) noexcept {
       static_cast<unsigned char>(head[name_size_at]);  // two bytes, but names are short
   const std::string_view name = head.substr(name_at, name_size);
   if (name.ends_with(".npy")) return FileKind::npz;
-  for (const std::string_view end : {"/data.pkl", "/version", "/byteorder", "/.format_version"})
+  for (const std::string_view end : {".pkl", "/data/0", "/version", "/byteorder", "/.format_version"})
     if (name.ends_with(end)) return FileKind::torch_zip;
   return FileKind::zip;
 }
