@@ -8,7 +8,6 @@
 #include <string>
 #include <string_view>
 
-using kronecker::FileError;
 using kronecker::FileKind;
 using kronecker::kind_of_content;
 
@@ -91,15 +90,8 @@ TEST_CASE("what begins with a kind's first bytes and ends there is of no other k
       CHECK(kind_of_content(whole.substr(0, size)) == FileKind::unknown);
 }
 
-TEST_CASE("a reader that is handed another file says what that is") {
-  using kronecker::detail::expect_kind;
+TEST_CASE("what a reader found instead has a name") {
   using kronecker::detail::found_instead;
-  expect_kind("file", "IQ== 0\n", FileKind::tiktoken);
-  expect_kind("file", "IQ==\n", FileKind::tiktoken);  // damaged: its reader says where
-  expect_kind("file", "", FileKind::tiktoken);
-  CHECK(message_of<FileError>([] {
-          expect_kind("file", "version https://git-lfs.github.com/spec/v1\n", FileKind::tiktoken);
-        }) == "file: expected tiktoken ranks, found a git-lfs pointer: run git lfs pull");
   CHECK(found_instead("") == "an empty file");
   CHECK(found_instead("text") == "no format that is known");
   CHECK(found_instead("GGUF") == "a GGUF file");

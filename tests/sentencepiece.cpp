@@ -89,7 +89,7 @@ TEST_CASE("unknown fields of every wire type are passed over") {
 
 TEST_CASE("a file that is not a SentencePiece model is refused with the place") {
   const std::string prefix = "not a SentencePiece model: byte ";
-  CHECK(sentencepiece_message("") == "the file has no tokens");
+  CHECK(sentencepiece_message("") == "expected a SentencePiece model, found an empty file");
   CHECK(sentencepiece_message(field(2, "x")) == "the file has no tokens");
   CHECK(sentencepiece_message("\x0A\x05"
                               "abc") == prefix + "2: a field ends after the message that it is in");

@@ -5,6 +5,7 @@
 
 #include <kronecker/error.hpp>
 #include <kronecker/files/file_kind.hpp>
+#include <kronecker/files/wrong_file.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/vocabularies/token_table.hpp>
 
@@ -36,7 +37,7 @@ class JsonEvents {
   /// Reads `json` to its end, or until `stop()`. Throws FileError at what is not JSON.
   void read(std::string_view json) {
     refuse_nul(path_, json);
-    expect_kind(path_, json, FileKind::json);
+    refuse_other_kind(path_, json, FileKind::json);
     nlohmann::json::sax_parse(json.data(), json.data() + json.size(), this);
   }
 

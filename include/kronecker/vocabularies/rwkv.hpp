@@ -6,6 +6,7 @@
 #include <kronecker/error.hpp>
 #include <kronecker/files/file_kind.hpp>
 #include <kronecker/files/mapped_file.hpp>
+#include <kronecker/files/wrong_file.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/vocabularies/python_literal.hpp>
 #include <kronecker/vocabularies/tiktoken.hpp>
@@ -44,7 +45,7 @@ inline std::optional<RankedToken> rwkv_token(std::string_view line) {
 
 /// The vocabulary in the content of such a file.
 inline Vocabulary parse_rwkv(const std::string& path, std::string_view content, TokenText text) {
-  expect_kind(path, content, FileKind::rwkv);
+  refuse_other_kind(path, content, FileKind::rwkv);
   TokenTable table(path, content.size());
   std::string_view rest = content;
   for (std::size_t line_number = 1; !rest.empty(); ++line_number) {

@@ -7,6 +7,7 @@
 #include <kronecker/error.hpp>
 #include <kronecker/files/file_kind.hpp>
 #include <kronecker/files/mapped_file.hpp>
+#include <kronecker/files/wrong_file.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/vocabularies/token_table.hpp>
 #include <kronecker/vocabulary.hpp>
@@ -159,7 +160,7 @@ inline void note_other_ids(TokenTable& table) {
 /// The vocabulary in the content of a .model file.
 inline Vocabulary parse_sentencepiece(const std::string& path, std::string_view content, TokenText text) {
   constexpr std::uint64_t pieces_field = 1, trainer_field = 2, normalizer_field = 3;
-  expect_kind(path, content, FileKind::sentencepiece);
+  refuse_other_kind(path, content, FileKind::sentencepiece);
   TokenTable table(path, content.size());
   ProtobufMessage model(path, content, content);
   SentencePieceSettings settings;

@@ -5,6 +5,7 @@
 #include <kronecker/error.hpp>
 #include <kronecker/files/file_kind.hpp>
 #include <kronecker/files/mapped_file.hpp>
+#include <kronecker/files/wrong_file.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
 #include <kronecker/vocabularies/base64.hpp>
@@ -85,7 +86,7 @@ inline void note_holes(TokenTable& table) {
 /// The vocabulary in the content of a ranks file.
 inline Vocabulary parse_tiktoken(const std::string& path, std::string_view content,
                                  const std::map<std::string, TokenId>& specials, TokenText text) {
-  expect_kind(path, content, FileKind::tiktoken);
+  refuse_other_kind(path, content, FileKind::tiktoken);
   TokenTable table(path, content.size());
   std::string_view rest = content;
   for (std::size_t line_number = 1; !rest.empty(); ++line_number) {
