@@ -23,7 +23,8 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], text: Literal["raw", "reference"] = "raw") -> Vocabulary:
-        """Reads Hugging Face's tokenizer.json, GPT-2's encoder.json, tiktoken ranks, a SentencePiece model or GGUF.
+        """Reads a tokenizer's file, or that in the folder of a model: Hugging Face's tokenizer.json, GPT-2's
+        encoder.json, Mistral's tekken.json, tiktoken ranks, a SentencePiece model, GGUF or RWKV's vocabulary.
 
         `text="raw"` gives each token the bytes that it stands for in a text: use this. `text="reference"` gives the
         strings that the PyTorch reference encodes, for weights that were trained with them: of tokenizer.json the very
