@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 using kronecker::FileError;
@@ -109,12 +110,15 @@ TEST_CASE("metadata that ends anywhere is refused") {
 TEST_CASE("a damaged GGUF file is refused with the place") {
   const std::uint64_t huge = std::uint64_t{1} << 63;
   CHECK(parse_message("GGML") == "byte 0: expected the magic string GGUF");
-  CHECK(parse_message("") == "byte 0: expected the magic string GGUF");
+  CHECK(parse_message("") == "expected a GGUF file, found an empty file");
   CHECK(parse_message("GGUF\3") == "byte 4: expected 4 bytes more, but only 1 are left");
   CHECK(parse_message(file({}, 1)) ==
         "byte 8: GGUF version 1; versions 2 and 3, little-endian, are supported");
-  CHECK(parse_message(file({}, 0x3000000))
-            .starts_with("byte 8: GGUF version 50331648; versions 2 and 3, little-endian"));
+  for (const std::uint32_t version : {0x2000000u, 0x3000000u})
+    CHECK(parse_message(file({}, version)) ==
+          "byte 8: a big-endian GGUF file; little-endian ones are supported: convert it with "
+          "gguf-convert-endian, which comes with gguf-py");
+  CHECK(parse_message(file({}, 0x4000000)).starts_with("byte 8: GGUF version 67108864; versions 2 and 3"));
   CHECK(parse_message(file({bytes(huge) + "key"})) ==
         "byte 32: expected 9223372036854775808 bytes more, but only 3 are left");
   const std::string in_k = "in the value of 'k': ";
@@ -169,10 +173,12 @@ TEST_CASE("a byte-level GGUF vocabulary gives the bytes of each id") {
       load_gguf_content(file({model("gpt2"), tokens(all), token_types({1, 1, 2, 3, 4, 5})}));
   CHECK(loaded.bytes(0) == " the");
   CHECK(loaded.bytes(1) == "\xE9");
-  for (const kronecker::TokenId id : {2, 3, 4, 5}) {
+  for (const kronecker::TokenId id : {2, 3, 4}) {
     CHECK(loaded.bytes(id) == hidden);
     CHECK(loaded.is_special(id) == (id < 4));
   }
+  CHECK(loaded.bytes(5).empty());
+  CHECK_FALSE(loaded.is_special(5));
   CHECK(bytes_in(load_gguf_content(file({tokens(all), model("gpt2")})), 5) == "\xE9");
   CHECK(bytes_in(load_gguf_content(file({tokens(all), model("gpt2")}), TokenText::reference), 5) ==
         "\xEF\xBF\xBD");
@@ -189,26 +195,46 @@ TEST_CASE("a SentencePiece GGUF vocabulary gives the bytes of each id") {
       CHECK(loaded.bytes(1) == space + "<unk>");
       CHECK(loaded.bytes(2) == space + "<s>");
       CHECK(loaded.bytes(3) == " b");
-      CHECK(loaded.bytes(4) == " ");
+      CHECK(loaded.bytes(4).empty());
       CHECK(loaded.bytes(5) == "\n");
       CHECK(loaded.bytes(6) == "<0x0A>");
       for (kronecker::TokenId id = 0; id < loaded.size(); ++id)
         CHECK(loaded.is_special(id) == (id == 1 || id == 2));
     }
     CHECK(bytes_in(load_gguf_content(file({model(name), tokens(all)})), 6) == "\n");
-    CHECK(bytes_in(load_gguf_content(file({model(name), tokens(all)}), TokenText::reference), 0) == "a");
+    if (name == "llama")
+      CHECK(bytes_in(load_gguf_content(file({model(name), tokens(all)}), TokenText::reference), 0) == "a");
+    else
+      CHECK_THROWS_AS(load_gguf_content(file({model(name), tokens(all)}), TokenText::reference), FileError);
+    const auto adds_no_space = entry("tokenizer.ggml.add_space_prefix", boolean, std::string(1, '\0'));
+    if (name == "llama")
+      CHECK(bytes_in(load_gguf_content(file({model(name), adds_no_space, tokens(all)}), TokenText::reference),
+                     0) == " a");
   }
 }
 
 TEST_CASE("a GGUF file without a vocabulary that can be read is refused with the key") {
-  const std::string supported = "; 'gpt2' (byte-level BPE), 'llama' and 't5' (SentencePiece) are supported";
+  const std::string supported =
+      "; 'gpt2' (byte-level BPE), 'llama', 't5' and 'gemma4' (SentencePiece), 'rwkv' and 'plamo2' are "
+      "supported, and 'bert' as words (TokenText::words)";
   CHECK(load_message(file({})) == "no text 'tokenizer.ggml.model': the file has no vocabulary");
   CHECK(
       load_message(file({model("bert"), tokens({"##a"})})) ==
       "'tokenizer.ggml.model' is 'bert' (WordPiece), whose strings do not say what bytes a token stands for: "
       "spaces and case are lost" +
           supported);
-  CHECK(load_message(file({model("rwkv"), tokens({"a"})})) == "'tokenizer.ggml.model' is 'rwkv'" + supported);
+  CHECK(load_message(file({model("test"), tokens({"a"})})) == "'tokenizer.ggml.model' is 'test'" + supported);
+  CHECK(load_message(file({model("whitespace"), tokens({"a"})})) ==
+        "'tokenizer.ggml.model' is 'whitespace', whose strings do not say what bytes a token stands for: "
+        "spaces "
+        "are lost" +
+            supported);
+  for (const std::string none : {"none", "no_vocab"})
+    CHECK(load_message(file({model(none)})) ==
+          "'tokenizer.ggml.model' is '" + none +
+              "': the file has no vocabulary; give the tokenizer's own file");
+  CHECK(load_message(file({model("rwkv"), tokens({"\\q"})})) ==
+        "token 0: expected bytes with Python's escapes, found '\\q'");
   CHECK(load_message(file({model("gpt2")})) == "no array of texts 'tokenizer.ggml.tokens'");
   CHECK(load_message(file({model("gpt2"), tokens({})})) == "the file has no tokens");
   CHECK(load_message(file({model("gpt2"), tokens({"a", "b"}), token_types({1})})) ==
@@ -222,4 +248,60 @@ TEST_CASE("a GGUF file without a vocabulary that can be read is refused with the
   CHECK(load_message(file({model("llama"), tokens({"a"}), token_types({6})})) ==
         "token 0: expected a byte such as <0x0A>, found 'a'");
   CHECK(load_message(file({model("llama"), tokens({"\xFF"})})) == "token 0: expected UTF-8, found '\xFF'");
+}
+
+// The expected bytes are those that llama.cpp's token_to_piece makes of these strings (llama-vocab.cpp).
+TEST_CASE("a GGUF vocabulary's pre-tokenizer says how its tokens are written") {
+  const std::vector<std::string> strings{"<bos>", space + "the", "\xC3\xA9", "caf\xC3\xA9", "<0x0A>"};
+  const std::string types = token_types({3, 1, 1, 1, 6});
+  const auto pre = [](const std::string& name) { return entry("tokenizer.ggml.pre", text, string(name)); };
+  using Names = std::pair<std::string, std::string>;
+  for (const auto& metadata : {Names("gpt2", "granite-embed-multi-311m"), Names("gpt2", "sarvam-moe"),
+                               Names("gpt2", "gemma4"), Names("gemma4", "gemma4")}) {
+    const Vocabulary loaded =
+        load_gguf_content(file({model(metadata.first), pre(metadata.second), tokens(strings), types}));
+    CHECK(loaded.is_special(0));
+    CHECK(loaded.bytes(0) == "<bos>");
+    CHECK(loaded.bytes(1) == " the");
+    CHECK(loaded.bytes(2) == "\xC3\xA9");
+    CHECK(loaded.bytes(3) == "caf\xC3\xA9");
+    CHECK(loaded.bytes(4) == "\n");
+  }
+  for (const std::string other : {"a-later-one", ""})
+    CHECK(load_message(file({model("gpt2"), pre(other), tokens(strings), types})) ==
+          "the tokens are said to be in GPT-2's byte map, but 1 of them begin with U+2581, SentencePiece's "
+          "space, and 0 with a space of that kind; such as token 1, '" +
+              space + "the'");
+}
+
+TEST_CASE("an RWKV vocabulary in GGUF has Python's escapes, and PLaMo's is text") {
+  const Vocabulary rwkv = load_gguf_content(
+      file({model("rwkv"), tokens({"<s>", "\\x00", "\\t\\n\\r\\\\\\'", " the", "\\xe4\\xb8", "[PAD5]"}),
+            token_types({3, 1, 1, 1, 1, 5})}));
+  CHECK(rwkv.bytes(0) == "<s>");
+  CHECK(rwkv.is_special(0));
+  CHECK(rwkv.bytes(1) == std::string(1, '\0'));
+  CHECK(rwkv.bytes(2) == "\t\n\r\\'");
+  CHECK(rwkv.bytes(3) == " the");
+  CHECK(rwkv.bytes(4) == "\xE4\xB8");
+  CHECK(rwkv.bytes(5).empty());
+
+  const Vocabulary plamo = load_gguf_content(
+      file({model("plamo2"), tokens({"<|plamo:bos|>", "<0xE4>", " the", "\\n"}), token_types({3, 6, 1, 1})}));
+  CHECK(plamo.is_special(0));
+  CHECK(plamo.bytes(1) == "\xE4");
+  CHECK(plamo.bytes(2) == " the");
+  CHECK(plamo.bytes(3) == "\\n");
+}
+
+TEST_CASE("WordPiece in GGUF is read as words where that is asked for") {
+  const std::string content =
+      file({model("bert"), tokens({"[CLS]", space + "the", "ing", space + "!"}), token_types({3, 1, 1, 1})});
+  const Vocabulary loaded = load_gguf_content(content, TokenText::words);
+  CHECK(loaded.is_special(0));
+  CHECK(loaded.bytes(1) == " the");
+  CHECK(loaded.bytes(2) == "ing");
+  CHECK(loaded.bytes(3) == " !");
+  REQUIRE(loaded.notes().size() == 1);
+  CHECK(loaded.notes()[0].starts_with("WordPiece: "));
 }

@@ -93,11 +93,128 @@ TEST_CASE("a SentencePiece-style tokenizer.json gives the bytes of each id") {
     CHECK(loaded.is_special(2));
     CHECK_FALSE(loaded.is_special(4));
   }
-  const Vocabulary loaded =
-      load_hugging_face_content(bpe(metaspace, vocabulary, added, "true"), TokenText::reference);
-  CHECK(loaded.bytes(0) == "the");
-  CHECK(loaded.bytes(1) == "\n");
-  CHECK(loaded.bytes(2) == "\xE2\x96\x81<s>");
+}
+
+namespace {
+
+const std::string replaced_spaces = R"({"type": "Replace", "pattern": {"String": "\u2581"}, "content": " "})";
+
+}  // namespace
+
+// The strings are those of the reference package, kronecker-embeddings 0.1.1 with tokenizers 0.23.3.
+TEST_CASE("the reference's strings follow the tokenizer's own decoder") {
+  const auto reference = [](const std::string& settings, const std::string& vocabulary,
+                            const std::string& added = "[]") {
+    return load_hugging_face_content(bpe(settings, vocabulary, added), TokenText::reference);
+  };
+  const std::string pieces =
+      R"({"\u2581the": 0, "\u2581\u2581": 1, "<0xE2>": 2, "the\u2581": 3, "<0x0a>": 5})";
+  const std::string added = R"([{"id": 4, "content": "\u2581<s>", "special": true}])";
+
+  const std::string gemma = R"("decoder": {"type": "Sequence", "decoders": [)" + replaced_spaces +
+                            R"(, {"type": "ByteFallback"}, {"type": "Fuse"}]})";
+  const Vocabulary gemmas = reference(gemma, pieces, added);
+  CHECK(gemmas.bytes(0) == " the");
+  CHECK(gemmas.bytes(1) == "  ");
+  CHECK(gemmas.bytes(2) == "\xE2");
+  CHECK(gemmas.bytes(3) == "the ");
+  CHECK(gemmas.bytes(4) == "\xE2\x96\x81<s>");
+  CHECK(gemmas.is_special(4));
+  CHECK(gemmas.bytes(5) == "\n");
+  CHECK(gemmas.notes().empty());
+
+  const std::string llama =
+      R"("decoder": {"type": "Sequence", "decoders": [)" + replaced_spaces +
+      R"(, {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0}]})";
+  CHECK(bytes_in(reference(llama, pieces), 0) == "the");
+  CHECK(bytes_in(reference(llama, pieces), 1) == " ");
+
+  const std::string t5 =
+      R"("decoder": {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always"})";
+  CHECK(bytes_in(reference(t5, pieces), 1).empty());
+  CHECK(bytes_in(reference(t5, pieces), 3) == "the");
+
+  CHECK(bytes_in(reference(R"("decoder": null)", pieces), 0) == "\xE2\x96\x81the");
+  CHECK(bytes_in(reference(R"("x": 0)", pieces), 0) == "\xE2\x96\x81the");
+}
+
+TEST_CASE("the reference's strings of added tokens are those of their normalized content, or a note") {
+  const std::string added = R"([{"id": 1, "content": "\u00e9", "special": false, "normalized": true},
+                                {"id": 2, "content": "\u00e9\u00e8", "special": false, "normalized": false}])";
+  const auto load = [&](const std::string& normalizer) {
+    return load_hugging_face_content(
+        bpe(byte_level + R"(, "normalizer": {"type": ")" + normalizer + "\"}", R"({"a": 0})", added),
+        TokenText::reference);
+  };
+  const Vocabulary byte_levels = load("ByteLevel");
+  CHECK(byte_levels.bytes(1) == "\xC3\xA9");
+  CHECK(byte_levels.bytes(2) == "\xEF\xBF\xBD\xEF\xBF\xBD");
+  CHECK(byte_levels.notes().empty());
+  const Vocabulary unknown = load("NFKC");
+  REQUIRE(unknown.notes().size() == 1);
+  CHECK(unknown.notes()[0] ==
+        "the reference's strings of 1 added tokens are assumed: what the normalizer makes of "
+        "'\xC3\xA9' is not known here");
+}
+
+TEST_CASE("a decoder cannot make tokens of any length") {
+  const auto message = [](const std::string& content) {
+    return message_of<FileError>([&] {
+      load_hugging_face_content(
+          bpe(R"("decoder": {"type": "Replace", "pattern": {"String": "a"}, "content": ")" + content + "\"}",
+              R"({"a": 0, "ab": 1, ")" + std::string(3000, 'a') + R"(": 2})"),
+          TokenText::reference);
+    });
+  };
+  CHECK(message(std::string(2000, 'x')).find("' would become a text of more than 1048576 bytes") !=
+        std::string::npos);
+  std::string vocabulary;
+  for (int id = 0; id < 20; ++id)
+    vocabulary += (id > 0 ? ", \"" : "\"") + std::string(100, 'a') + static_cast<char>('b' + id) +
+                  "\": " + std::to_string(id);
+  CHECK(message_of<FileError>([&] {
+          load_hugging_face_content(
+              bpe(R"("decoder": {"type": "Replace", "pattern": {"String": "a"}, "content": ")" +
+                      std::string(2000, 'x') + "\"}",
+                  "{" + vocabulary + "}"),
+              TokenText::reference);
+        }).ends_with(": decoder: the tokens would become longer than a file of this size can mean"));
+}
+
+TEST_CASE("a WordPiece model is read as words where that is asked for, and for the reference's strings") {
+  const std::string content =
+      R"({"added_tokens": [{"id": 0, "content": "[CLS]", "special": true}], "decoder": {"type": "WordPiece", "prefix": )"
+      R"("##", "cleanup": true}, "model": {"type": "WordPiece", "continuing_subword_prefix": "##", "vocab": )"
+      R"({"[CLS]": 0, "the": 1, "##s": 2, ".": 3}}})";
+  const Vocabulary words = load_hugging_face_content(content, TokenText::words);
+  CHECK(words.bytes(0) == "[CLS]");
+  CHECK(words.bytes(1) == " the");
+  CHECK(words.bytes(2) == "s");
+  CHECK(words.bytes(3) == " .");
+  REQUIRE(words.notes().size() == 1);
+  CHECK(words.notes()[0].starts_with(
+      "WordPiece: a token without '##' is read with a space before it: which spaces"));
+  const Vocabulary reference = load_hugging_face_content(content, TokenText::reference);
+  CHECK(reference.bytes(1) == "the");
+  CHECK(reference.bytes(2) == "##s");
+  CHECK(bytes_in(load_hugging_face_content(bpe(byte_level, R"({"\u0120a": 0})"), TokenText::words), 0) ==
+        " a");
+}
+
+TEST_CASE("the mark at the end of a word is a space after it") {
+  const auto clip = [](const std::string& settings, const std::string& vocabulary) {
+    return load_hugging_face_content("{" + settings +
+                                     R"(, "model": {"type": "BPE", "end_of_word_suffix": "</w>", )"
+                                     R"("vocab": )" +
+                                     vocabulary + "}}");
+  };
+  const Vocabulary byte_levels = clip(byte_level, R"({"the</w>": 0, "\u00c3</w>": 1, "th": 2})");
+  CHECK(byte_levels.bytes(0) == "the ");
+  CHECK(byte_levels.bytes(1) == "\xC3 ");
+  CHECK(byte_levels.bytes(2) == "th");
+  CHECK(byte_levels.notes().size() == 1);
+  CHECK(bytes_in(clip(R"("decoder": {"type": "BPEDecoder", "suffix": "</w>"})", R"({"\u00e9</w>": 0})"), 0) ==
+        "\xC3\xA9 ");
 }
 
 TEST_CASE("a byte piece is text where the model has no byte fallback") {
@@ -126,14 +243,16 @@ TEST_CASE("a model whose strings do not say what bytes they stand for is refused
   const auto of_type = [](const std::string& type) {
     return R"({"model": {"type": ")" + type + R"(", "vocab": {"##a": 0}}})";
   };
-  CHECK(hugging_face_message(of_type("WordPiece")) == "model.type is WordPiece" + lost + supported);
+  const std::string as_words = ", and WordPiece as words (TokenText::words)";
+  CHECK(hugging_face_message(of_type("WordPiece")) ==
+        "model.type is WordPiece" + lost + supported + as_words);
   CHECK(hugging_face_message(of_type("WordLevel")) == "model.type is WordLevel" + lost + supported);
   CHECK(hugging_face_message(R"({"model": {"vocab": {"##a": 0}}})") ==
-        "model.type is WordPiece" + lost + supported);
+        "model.type is WordPiece" + lost + supported + as_words);
   CHECK(hugging_face_message(of_type("Other")) == "model.type is 'Other'" + supported);
   CHECK(hugging_face_message(
-            R"({"model": {"type": "BPE", "end_of_word_suffix": "</w>", "vocab": {"a</w>": 0}}})") ==
-        "the model marks parts of words with '</w>', which does not say what bytes a token stands for" +
+            R"({"model": {"type": "BPE", "continuing_subword_prefix": "##", "vocab": {"##a": 0}}})") ==
+        "the model marks parts of words with '##', which does not say what bytes a token stands for" +
             supported);
   CHECK(hugging_face_message(
             bpe(R"("pre_tokenizer": {"type": "Metaspace", "replacement": "_"})", R"({"_a": 0})")) ==

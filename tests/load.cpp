@@ -1,4 +1,6 @@
+#include "gguf_bytes.hpp"
 #include "golden.hpp"
+#include "scratch.hpp"
 #include "token_bytes.hpp"
 
 #include <kronecker/vocabularies/load.hpp>
@@ -12,6 +14,7 @@ using kronecker::TokenId;
 using kronecker::TokenText;
 using kronecker::Vocabulary;
 using test_support::bytes_in;
+using test_support::write_content;
 
 namespace {
 
@@ -85,6 +88,8 @@ TEST_CASE("every token of every real vocabulary has the bytes that other tools g
       {"r50k_base.tiktoken", "gpt2.reference", reference, 1},
       {"mistral_v1.sentencepiece.model", "mistral_v1_spm.reference", reference},
       {"mistral_v1.tokenizer.json", "mistral_v1_spm.reference", reference},
+      {"llama3.tokenizer.json.gz", "llama3.reference", reference},
+      {"qwen2_5.tokenizer.json.gz", "qwen2_5.reference", reference},
   }));
   CAPTURE(real.file, real.truth);
   const auto file = unpacked(real.file);
@@ -116,6 +121,10 @@ TEST_CASE("a vocabulary's format is told by its content") {
   }
   CHECK(bytes_in(load_any_content("IGE= 0\n"), 0) == " a");
   CHECK(bytes_in(load_any_content("IGE= 0"), 0) == " a");
+  CHECK(bytes_in(load_any_content("0 ' a' 2"), 0) == " a");
+  CHECK(bytes_in(load_any_content(R"({"config": {"default_vocab_size": 1, "default_num_special_tokens": 0},)"
+                                  R"( "vocab": [{"rank": 0, "token_bytes": "IGE=", "token_str": " a"}]})"),
+                 0) == " a");
   const std::string pieces =
       "\x0A\x06\x0A\x04\xE2\x96\x81"
       "a";
@@ -132,17 +141,27 @@ TEST_CASE("a vocabulary's format has a name") {
   CHECK(name("IGE= 0\n") == "tiktoken ranks");
   CHECK(name("\x0A\x06\x0A\x04") == "SentencePiece model");
   CHECK(name("GGUF") == "GGUF");
+  CHECK(name(R"({"config": {"default_num_special_tokens": 1}})") == "Mistral tekken.json");
+  CHECK(name("1 'a' 1\n") == "RWKV vocabulary");
 }
 
 TEST_CASE("a file that is not a vocabulary is refused") {
   const std::string supported =
-      "; supported are Hugging Face's tokenizer.json, GPT-2's encoder.json, tiktoken ranks, SentencePiece "
-      "models and GGUF";
-  CHECK(any_message("\x1F\x8B\x08") == "the file is gzip-compressed: unpack it first");
+      "; supported are Hugging Face's tokenizer.json, GPT-2's encoder.json, Mistral's tekken.json, tiktoken "
+      "ranks, SentencePiece models, GGUF and RWKV's vocabularies";
+  CHECK(any_message("\x1F\x8B\x08") ==
+        "expected a vocabulary, found a file compressed by gzip: unpack it first");
+  CHECK(any_message("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n") ==
+        "expected a vocabulary, found a git-lfs pointer: run git lfs pull");
+  CHECK(any_message("<!DOCTYPE html>") ==
+        "expected a vocabulary, found an HTML or XML page, as failed downloads leave it" + supported);
   CHECK(any_message("") == "expected a vocabulary, found an empty file" + supported);
-  CHECK(any_message("#version: 0.2\n") == "expected a vocabulary, found no format that is known" + supported);
+  CHECK(any_message("#version: 0.2\n") ==
+        "expected a vocabulary, found BPE merges, which belong to a vocab.json or encoder.json" + supported);
   CHECK(any_message(std::string(10000, 'A')) ==
         "expected a vocabulary, found no format that is known" + supported);
+  CHECK(any_message(R"({"tokenizer_class": "X", "model_max_length": 1})") ==
+        "expected a vocabulary, found a tokenizer_config.json" + supported);
   const std::string other_json =
       "expected a vocabulary, found JSON without an object 'model', and with other values than ids" +
       supported;
@@ -152,8 +171,54 @@ TEST_CASE("a file that is not a vocabulary is refused") {
   CHECK(any_message("{}") == "the file has no tokens");
   CHECK(any_message("{\"a\": 1,").starts_with("not valid JSON: byte 9: "));
   CHECK(any_message("GGUF\3").starts_with("byte 4: expected 4 bytes more"));
-  CHECK(message_of<FileError>([] { load_vocabulary(scratch); }) == scratch.string() + ": not a regular file");
   CHECK(message_of<FileError>([] {
           load_vocabulary(scratch / "none");
         }).starts_with((scratch / "none").string() + ": cannot open the file: No such file"));
+}
+
+TEST_CASE("of a model's folder the tokenizer's file is read") {
+  const test_support::ScratchFolder folder("model_folder");
+  const auto load = [&] { return load_vocabulary(folder.path()); };
+  const auto refused = [&] { return message_of<FileError>(load).substr(folder.path().string().size()); };
+  CHECK(refused() ==
+        ": the folder has no tokenizer's file: looked for tokenizer.json, tekken.json, vocab.json, "
+        "encoder.json, "
+        "tokenizer.model, spiece.model, spm.model, sentencepiece.bpe.model, and for one file *.tiktoken, "
+        "*_vocab_v20230424.txt or *.gguf");
+
+  using namespace test_support::gguf;
+  const auto gguf_with = [](const std::string& token) {
+    return file({entry("tokenizer.ggml.model", text, string("gpt2")),
+                 entry("tokenizer.ggml.tokens", array, array_of(text, 1, string(token)))});
+  };
+  write_content(folder / "m-00001-of-00002.gguf", gguf_with("first"));
+  write_content(folder / "m-00002-of-00002.gguf", "GGUF");
+  CHECK(bytes_in(load(), 0) == "first");
+  write_content(folder / "a.gguf", gguf_with("gguf"));
+  CHECK(refused() ==
+        ": the folder has 3 files that end in .gguf, 'a.gguf' and 'm-00001-of-00002.gguf' among "
+        "them: name one of them");
+  write_content(folder / "rwkv_vocab_v20230424.txt", "0 'rwkv' 4\n");
+  CHECK(bytes_in(load(), 0) == "rwkv");
+  write_content(folder / "qwen.tiktoken", "cmFua3M= 0\n");
+  CHECK(bytes_in(load(), 0) == "ranks");
+  write_content(folder / "tokenizer.model", "c2Vjb25k 0\n");
+  CHECK(bytes_in(load(), 0) == "second");
+  write_content(folder / "tokenizer.json", "version https://git-lfs.github.com/spec/v1\n");
+  CHECK(refused() == "/tokenizer.json: expected a vocabulary, found a git-lfs pointer: run git lfs pull");
+}
+
+TEST_CASE("special tokens are for a format without them") {
+  std::ofstream(any_file, std::ios::binary) << "IGE= 0\n";
+  const kronecker::VocabularyOptions options{TokenText::raw, {{"<|end|>", 2}}};
+  const Vocabulary vocabulary = load_vocabulary(any_file, options);
+  CHECK(vocabulary.bytes(2) == "<|end|>");
+  CHECK(vocabulary.is_special(2));
+  CHECK(vocabulary.notes() ==
+        std::vector<std::string>{
+            "1 ids are of no token, the first of them 1 and the last 1: they are read as empty tokens"});
+  std::ofstream(any_file, std::ios::binary) << "0 ' a' 2";
+  CHECK(message_of<std::invalid_argument>([&] {
+          load_vocabulary(any_file, options);
+        }).ends_with(": special tokens are given for tiktoken ranks, and this file is: RWKV vocabulary"));
 }

@@ -41,3 +41,13 @@ TEST_CASE("each maximal part of an invalid sequence becomes one U+FFFD, as in Py
         std::string("a") + repeated(3) + std::string("b") + repeated(1) + std::string("c") + repeated(2) +
             "d");
 }
+
+TEST_CASE(
+    "what looks like a byte piece is that byte in the reference, whose expression lets a newline follow") {
+  using kronecker::detail::reference_byte;
+  CHECK(reference_byte("<0x0A>") == 0x0A);
+  CHECK(reference_byte("<0xe2>") == 0xE2);
+  CHECK(reference_byte("<0xaB>\n") == 0xAB);
+  for (const std::string other : {"", "\n", "<0x0A", "<0x0A>\n\n", " <0x0A>", "<0x0G>", "<0X0A>", "<0x+A>"})
+    CHECK_FALSE(reference_byte(other));
+}

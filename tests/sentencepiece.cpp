@@ -43,7 +43,7 @@ std::string piece(const std::string& text, int type = 0) {
 
 TEST_CASE("a SentencePiece model gives the bytes of each id") {
   const std::string space = "\xE2\x96\x81";
-  const std::string trainer = field(2, "ignored");
+  const std::string trainer = field(2, "\x18\x02\x98\x02\x01");  // BPE, with byte fallback
   const std::string content = piece("<unk>", 2) + piece("<s>", 3) + piece("<0x0A>", 6) + trainer +
                               piece(space + "the") + piece(space + space, 4) + piece("<0x0A>", 1) +
                               piece("x", 5);
@@ -57,8 +57,28 @@ TEST_CASE("a SentencePiece model gives the bytes of each id") {
   CHECK(vocabulary.bytes(5) == "<0x0A>");
   CHECK(vocabulary.bytes(6) == "x");
   for (kronecker::TokenId id = 0; id < vocabulary.size(); ++id) CHECK(vocabulary.is_special(id) == (id < 2));
-  CHECK(bytes_in(load_sentencepiece_content(content, TokenText::reference), 3) == "the");
-  CHECK(bytes_in(load_sentencepiece_content(content, TokenText::reference), 4) == " ");
+}
+
+TEST_CASE("a SentencePiece model has the reference's strings where it is Llama's kind of model, or Gemma's") {
+  const std::string space = "\xE2\x96\x81";
+  const std::string pieces = piece(space + "the") + piece(space + space, 4) + piece("<0x0A>", 6);
+  const std::string model_type = "\x18\x02", fallback = "\x98\x02\x01";
+  const Vocabulary llama =
+      load_sentencepiece_content(pieces + field(2, model_type + fallback), TokenText::reference);
+  CHECK(llama.bytes(0) == "the");
+  CHECK(llama.bytes(1) == " ");
+  CHECK(llama.bytes(2) == "\n");
+  CHECK(llama.notes().size() == 1);
+  const std::string adds_no_space = field(3, std::string("\x18\0", 2));
+  const Vocabulary gemma = load_sentencepiece_content(
+      pieces + field(2, model_type + fallback) + adds_no_space, TokenText::reference);
+  CHECK(gemma.bytes(0) == " the");
+  CHECK(gemma.bytes(1) == "  ");
+  CHECK(gemma.notes().size() == 1);
+  for (const std::string& trainer : {std::string(), field(2, model_type), field(2, fallback)})
+    CHECK(message_of<FileError>([&] {
+            load_sentencepiece_content(pieces + trainer, TokenText::reference);
+          }).ends_with("so the reference's strings are not known: give its tokenizer.json"));
 }
 
 TEST_CASE("unknown fields of every wire type are passed over") {
@@ -69,7 +89,7 @@ TEST_CASE("unknown fields of every wire type are passed over") {
 
 TEST_CASE("a file that is not a SentencePiece model is refused with the place") {
   const std::string prefix = "not a SentencePiece model: byte ";
-  CHECK(sentencepiece_message("") == "the file has no tokens");
+  CHECK(sentencepiece_message("") == "expected a SentencePiece model, found an empty file");
   CHECK(sentencepiece_message(field(2, "x")) == "the file has no tokens");
   CHECK(sentencepiece_message("\x0A\x05"
                               "abc") == prefix + "2: a field ends after the message that it is in");
@@ -90,4 +110,22 @@ TEST_CASE("a file that is not a SentencePiece model is refused with the place") 
   CHECK(sentencepiece_message(piece("a", 7)) == prefix + "12: a piece has an unknown type");
   CHECK(sentencepiece_message(piece("a", 6)) == "token 0: expected a byte such as <0x0A>, found 'a'");
   CHECK(sentencepiece_message(piece("a") + piece("\xFF")) == "token 1: expected UTF-8, found '\xFF'");
+}
+
+TEST_CASE("a file that models number in another way has a note") {
+  const auto folder = std::filesystem::path(KRONECKER_SCRATCH_DIR);
+  const auto notes_of = [&](const char* name, const std::string& content) {
+    std::ofstream(folder / name, std::ios::binary) << content;
+    const Vocabulary vocabulary = load_sentencepiece(folder / name);
+    return vocabulary.notes();
+  };
+  const std::string model = piece("<unk>", 2) + piece("<s>", 3) + piece("</s>", 3) + piece(",");
+  CHECK(notes_of("sentencepiece.bpe.model", model) ==
+        std::vector<std::string>{
+            "files of this name come with models that number their tokens in another way (XLM-R: <s> 0, "
+            "<pad> 1, "
+            "</s> 2, <unk> 3, and every other token one higher than here): if this is one of them, give its "
+            "tokenizer.json"});
+  CHECK(notes_of("sentencepiece.bpe.model", piece("<pad>", 3) + model).empty());
+  CHECK(notes_of("tokenizer.model", model).empty());
 }

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <map>
 #include <string>
+#include <vector>
 
 using kronecker::FileError;
 using kronecker::load_tiktoken;
@@ -62,6 +63,19 @@ TEST_CASE("special tokens are those that the caller gives") {
   CHECK(message_of<std::invalid_argument>([] {
           load_tiktoken_content("IQ== 0\n", {{"<s>", 1}, {"<t>", 1}});
         }) == "the special token '<t>' has the id 1, which is that of another token");
+}
+
+TEST_CASE("ids that are of no token are noted") {
+  const Vocabulary whole = load_tiktoken_content("IQ== 0\n");
+  CHECK(whole.notes().empty());
+  const Vocabulary vocabulary = load_tiktoken_content("IQ== 0\nIg== 2\n", {{"<|end|>", 128009}});
+  CHECK(vocabulary.notes() == std::vector<std::string>{"128007 ids are of no token, the first of them 1 and "
+                                                       "the last 128008: they are read as empty tokens"});
+  CHECK(message_of<std::invalid_argument>([] {
+          load_tiktoken_content("IQ== 0\n", {{"<s>", 2000000000}});
+        }) ==
+        "the special token '<s>' has the id 2000000000, which is not below 262144, the limit for a file of "
+        "this size");
 }
 
 TEST_CASE("an equals sign alone is a token without bytes") {

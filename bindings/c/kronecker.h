@@ -121,8 +121,9 @@ KRONECKER_API kronecker_status kronecker_backward(const kronecker_code* code, co
 /* The tokens of a tokenizer file. */
 typedef struct kronecker_vocabulary kronecker_vocabulary;
 
-/* Reads the tokenizer file at `path` (UTF-8): tokenizer.json, encoder.json, tiktoken ranks, a SentencePiece
-   model or GGUF, and stores the vocabulary, to be closed, in `*vocabulary`. Tokens have their true bytes; if
+/* Reads the tokenizer file at `path` (UTF-8), or that in the folder of a model: tokenizer.json, encoder.json,
+   tekken.json, tiktoken ranks, a SentencePiece model, GGUF or RWKV's vocabulary ("-": standard input), and
+   stores the vocabulary, to be closed, in `*vocabulary`. Tokens have their true bytes; if
    `reference_text` is not 0, those of the string that the PyTorch reference makes of them. */
 KRONECKER_API kronecker_status kronecker_vocabulary_open(const char* path, int32_t reference_text,
                                                          kronecker_vocabulary** vocabulary);

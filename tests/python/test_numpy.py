@@ -1,5 +1,6 @@
 """The package with NumPy alone: vocabularies and saved embeddings."""
 
+import gzip
 import subprocess
 import sys
 
@@ -34,9 +35,14 @@ def test_arrays_hold_tokens_cut_between_characters(pos_dim):
         assert lengths[id] == len(token) or pos_dim - 3 <= lengths[id] <= pos_dim < len(token)
 
 
-def test_reference_text_differs_where_the_reference_does():
-    file = DATA / "vocab/gpt2.tokenizer.json"
-    tokens = true_tokens("gpt2.reference")
+@pytest.mark.parametrize("name", ["gpt2", "mistral_v1", "llama3", "qwen2_5"])
+def test_reference_text_differs_where_the_reference_does(name, tmp_path):
+    tokens = true_tokens(f"{name}_spm.reference" if name == "mistral_v1" else f"{name}.reference")
+    file = DATA / f"vocab/{name}.tokenizer.json"
+    if not file.exists():
+        packed = DATA / f"vocab/{name}.tokenizer.json.gz"
+        file = tmp_path / "tokenizer.json"
+        file.write_bytes(gzip.decompress(packed.read_bytes()))
     vocabulary = kronecker_cpp.Vocabulary.load(file, text="reference")
     assert [vocabulary.bytes(id) for id in range(len(vocabulary))] == tokens
 

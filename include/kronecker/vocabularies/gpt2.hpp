@@ -1,14 +1,21 @@
 #pragma once
 
 /// GPT-2's original encoder.json (others call it vocab.json): one JSON object, token string -> id, in GPT-2's
-/// byte map. Needs nlohmann/json 3.11.
+/// byte map, and the files beside it that have added tokens. Needs nlohmann/json 3.11.
 
+#include <kronecker/error.hpp>
 #include <kronecker/files/mapped_file.hpp>
 #include <kronecker/namespace.hpp>
+#include <kronecker/token_strings.hpp>
+#include <kronecker/utf8.hpp>
+#include <kronecker/vocabularies/added_tokens.hpp>
 #include <kronecker/vocabularies/json_events.hpp>
+#include <kronecker/vocabularies/json_file.hpp>
 #include <kronecker/vocabularies/token_table.hpp>
+#include <kronecker/vocabularies/words.hpp>
 #include <kronecker/vocabulary.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -22,17 +29,32 @@ namespace detail {
 
 class Gpt2Reader final : public JsonEvents {
  public:
-  Gpt2Reader(const std::string& path, std::size_t file_size) : JsonEvents(path), table_(path, file_size) {}
+  Gpt2Reader(const std::string& path, std::string_view content)
+      : JsonEvents(path), content_(content), table_(path, content.size()) {}
 
   /// The table of all tokens, once the file is read.
-  TokenTable& finish() {
-    if (!has_spaces_ && !word_end_.empty()) refuse_style(word_end_, "ends a word as CLIP marks it");
-    if (!has_spaces_ && !word_part_.empty())
-      refuse_style(word_part_, "goes on with a word as WordPiece marks it");
+  TokenTable& finish(TokenText text) {
+    if (table_.tokens().empty()) return table_;
+    if (ends_.count > starts_.count) {  // CLIP, in whose words there are no spaces
+      if (text == TokenText::reference)
+        fail<FileError>(path(), ": '", excerpt(ends_.first),
+                        "' ends a word as CLIP marks it: what the reference's ",
+                        "tokenizer makes of that is not known, give its tokenizer.json");
+      end_words(table_, word_end, space);
+    }
+    check_spaces();
+    note_missing_bytes();
     return table_;
   }
 
  private:
+  struct Style {  // of some tokens
+    std::size_t count = 0;
+    std::string first;
+  };
+
+  static constexpr std::string_view space = "\xC4\xA0", word_end = "</w>", word_part = "##";
+
   void on_open(char bracket) override {
     if (is_open_ || bracket != '{') refuse(std::string_view(&bracket, 1));
     is_open_ = true;
@@ -43,28 +65,63 @@ class Gpt2Reader final : public JsonEvents {
   void on_number(std::uint64_t id) override {
     if (!is_open_) refuse(std::to_string(id));
     look_at_token();
+    if (count_++ == 0 || id < lowest_id_) lowest_id_ = id;
     TokenString& token = table_.new_token(id, "'", excerpt(token_), "'");
     token.string.swap(token_);
     token.kind = TokenKind::byte_level;
   }
   void on_other_value(std::string_view value) override { refuse(value); }
 
-  /// Refuses a token that is not in the byte map, and notes what tells other vocabularies from byte-level
-  /// ones.
+  /// Refuses a token that is not in the byte map, and notes what tells byte-level vocabularies from others.
   void look_at_token() {
-    for (std::string_view rest = token_; !rest.empty();) {
+    std::size_t length = 0;
+    unsigned char last_byte = 0;
+    for (std::string_view rest = token_; !rest.empty(); ++length) {
       const Utf8CodePoint character = read_code_point(rest);
-      if (!byte_of_gpt2_character(character.value)) refuse_character(character.value);
+      const auto byte = byte_of_gpt2_character(character.value);
+      if (!byte) refuse_character(character.value);
+      last_byte = *byte;
       rest.remove_prefix(character.length);
     }
-    constexpr std::string_view space = "\xC4\xA0", word_end = "</w>", word_part = "##";
-    has_spaces_ = has_spaces_ || token_.find(space) != token_.npos;
-    if (word_end_.empty() && token_.ends_with(word_end)) word_end_ = token_;
-    if (word_part_.empty() && token_.starts_with(word_part)) word_part_ = token_;
+    if (length == 1) has_byte_[last_byte] = true;
+    has_only_characters_ &= length <= 1;
+    has_spaces_ |= token_.find(space) != token_.npos;
+    note_style(ends_, token_.size() > word_end.size() && token_.ends_with(word_end));
+    note_style(starts_, length > 1 && token_.starts_with(space) && !token_.ends_with(word_end));
+    note_style(parts_, token_.size() > word_part.size() && token_.starts_with(word_part));
+  }
+
+  void note_style(Style& style, bool is_of_style) {
+    if (is_of_style && style.count++ == 0) style.first = token_;
+  }
+
+  /// Refuses a vocabulary without U+0120, GPT-2's space, as what it is likely to be.
+  void check_spaces() const {
+    if (has_spaces_) return;
+    if (parts_.count > 0)
+      fail<FileError>(path(), ": '", excerpt(parts_.first), "' goes on with a word as WordPiece marks it",
+                      no_space);
+    if (lowest_id_ >= count_)
+      fail<FileError>(path(), ": ", count_, " tokens with ids from ", lowest_id_,
+                      " on look like an added_tokens.json, without the vocabulary that they were added to",
+                      no_space);
+    fail<FileError>(path(), has_only_characters_ ? ": a list of characters" : ": a list of words", no_space);
+  }
+
+  void note_missing_bytes() {
+    std::size_t missing = 0;
+    for (const bool has_it : has_byte_) missing += !has_it;
+    if (missing > 0)
+      table_.note(missing,
+                  " of the 256 single bytes are no tokens: the vocabulary is not a whole one, or not ",
+                  "byte-level");
   }
 
   static constexpr std::string_view not_byte_level =
       ": the vocabulary is not byte-level, and its tokens' bytes are not known";
+  static constexpr std::string_view no_space =
+      ": no token has U+0120, GPT-2's space: the vocabulary is not byte-level, and its tokens' bytes are not "
+      "known";
 
   [[noreturn]] void refuse_character(char32_t character) const {
     char code[16];
@@ -73,39 +130,54 @@ class Gpt2Reader final : public JsonEvents {
                     " stands for no byte in GPT-2's byte map", not_byte_level);
   }
 
-  [[noreturn]] void refuse_style(std::string_view token, std::string_view style) const {
-    fail<FileError>(path(), ": '", excerpt(token), "' ", style, ", and no token has U+0120, GPT-2's space",
-                    not_byte_level);
-  }
-
   [[noreturn]] void refuse(std::string_view found) const {
     if (!is_open_) fail<FileError>(path(), ": expected an object of tokens and ids, found ", excerpt(found));
+    if (const std::string_view name = name_of_settings(path(), content_); !name.empty())
+      fail<FileError>(path(), ": expected an object of tokens and ids, found ", name);
     fail<FileError>(path(), ": '", excerpt(token_), "': expected an id, found ", excerpt(found));
   }
 
+  std::string_view content_;
   TokenTable table_;
   std::string token_;
-  std::string word_end_, word_part_;  // tokens of another style, if there are any
+  Style ends_, starts_, parts_;  // of words: "the</w>", "\u0120the", "##the"
+  std::array<bool, 256> has_byte_{};
+  std::uint64_t lowest_id_ = 0;
+  std::size_t count_ = 0;
   bool is_open_ = false;
   bool has_spaces_ = false;
+  bool has_only_characters_ = true;
 };
 
-/// The vocabulary in the content of an encoder.json.
-inline Vocabulary parse_gpt2(const std::string& path, std::string_view content, TokenText text) {
-  Gpt2Reader reader(path, content.size());
+/// The vocabulary in the content of an encoder.json, and in the file `added_tokens` if there is one.
+inline Vocabulary parse_gpt2(const std::string& path, std::string_view content,
+                             const std::filesystem::path& added_tokens, TokenText text) {
+  Gpt2Reader reader(path, content);
   reader.read(content);
-  return std::move(reader.finish()).vocabulary(text);
+  TokenTable& table = reader.finish(text);
+  if (!added_tokens.empty()) add_tokens(added_tokens, table);
+  return std::move(table).vocabulary(text);
 }
 
 }  // namespace detail
 
-/// Reads an encoder.json. The file does not say which tokens are special: none is. Ids that it leaves out are
-/// empty tokens. Throws FileError, naming the key, if it is not an object of tokens and ids, if an id occurs
-/// twice or is too large for the file's size, or if the tokens are not in GPT-2's byte map (SentencePiece,
-/// CLIP, WordPiece). O(file size + V log V).
-inline Vocabulary load_gpt2(const std::filesystem::path& path, TokenText text = TokenText::raw) {
+/// Reads an encoder.json and the file `added_tokens`, an added_tokens.json or tokenizer_config.json; an empty
+/// path is none. Added tokens come before the vocabulary's of the same id. Only a tokenizer_config.json says
+/// which tokens are special. Ids that are left out are empty tokens. CLIP's mark "</w>" is a space after a
+/// word. Throws FileError, naming the key, if a file is not of its form, if an id occurs twice or is too
+/// large for the file's size, if the tokens are not in GPT-2's byte map or none has its space, U+0120
+/// (SentencePiece, WordPiece, lists of words or characters, added tokens alone). O(file size + V log V).
+inline Vocabulary load_gpt2(const std::filesystem::path& path, const std::filesystem::path& added_tokens,
+                            TokenText text = TokenText::raw) {
   const MappedFile file(path);
-  return detail::parse_gpt2(file.path(), file.text(), text);
+  return detail::parse_gpt2(file.path(), file.text(), added_tokens, text);
+}
+
+/// The same, with the added tokens of the tokenizer_config.json or else the added_tokens.json beside a file
+/// of the name vocab.json or encoder.json, if there is one that has any: transformers takes the same ones.
+/// The vocabulary's notes name it.
+inline Vocabulary load_gpt2(const std::filesystem::path& path, TokenText text = TokenText::raw) {
+  return load_gpt2(path, detail::added_tokens_beside(path), text);
 }
 
 }  // namespace KRONECKER_NAMESPACE

@@ -1,236 +1,154 @@
 #pragma once
 
 /// Hugging Face's tokenizer.json: BPE and Unigram vocabularies, byte-level (GPT-2, Llama 3, Qwen) or in
-/// SentencePiece's style (Llama 2, Mistral, T5). Needs nlohmann/json 3.11.
+/// SentencePiece's style (Llama 2, Mistral, T5), and WordPiece where it is asked for. Needs
+/// nlohmann/json 3.11.
 
+#include <kronecker/error.hpp>
 #include <kronecker/files/mapped_file.hpp>
 #include <kronecker/namespace.hpp>
-#include <kronecker/vocabularies/json_events.hpp>
+#include <kronecker/vocabularies/added_tokens.hpp>
+#include <kronecker/vocabularies/hugging_face_decoder.hpp>
+#include <kronecker/vocabularies/hugging_face_file.hpp>
+#include <kronecker/vocabularies/hugging_face_normalizer.hpp>
 #include <kronecker/vocabularies/token_table.hpp>
+#include <kronecker/vocabularies/words.hpp>
 #include <kronecker/vocabulary.hpp>
 
+#include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 namespace KRONECKER_NAMESPACE {
 namespace detail {
 
-class HuggingFaceReader final : public JsonEvents {
+/// Tells what the tokens of a tokenizer.json stand for.
+class HuggingFaceTokens {
  public:
-  HuggingFaceReader(const std::string& path, std::size_t file_size)
-      : JsonEvents(path), table_(path, file_size) {}
+  explicit HuggingFaceTokens(HuggingFaceFile& file) : file_(file) {
+    if (!file.has_model) fail<FileError>(path(), ": expected an object 'model', found none");
+    // Files of early versions do not name the type.
+    if (file.model_type.empty())
+      file.model_type = file.has_unigram_vocabulary ? "Unigram" : file.has_merges ? "BPE" : "WordPiece";
+    for (const TextSteps* steps : {&file.normalizer, &file.pre_tokenizer, &file.decoder})
+      for (const TextStep& step : steps->steps()) look_at(step);
+  }
 
-  /// The table of all tokens, once the file is read.
-  TokenTable& finish() {
+  /// Gives each token its kind, by which its string says what bytes it stands for.
+  void take_bytes(bool as_words) {
+    if (as_words && file_.model_type == "WordPiece") return take_words();
     check_model();
-    const bool has_pieces = !is_byte_level_;
-    for (TokenString& token : table_.tokens()) {
+    const bool has_pieces = !is_byte_level_ && file_.word_end.empty();
+    const bool has_byte_pieces = has_pieces && (file_.has_byte_fallback || has_byte_fallback_step_);
+    for (TokenString& token : file_.table.tokens()) {
       if (token.kind == TokenKind::hole) continue;
-      const bool is_byte = has_pieces && has_byte_fallback_ && byte_of_byte_piece(token.string);
-      token.kind = is_byte ? TokenKind::byte_piece : has_pieces ? TokenKind::piece : TokenKind::byte_level;
+      if (is_byte_level_) token.kind = TokenKind::byte_level;
+      if (has_pieces) token.kind = TokenKind::piece;
+      if (has_byte_pieces && byte_of_byte_piece(token.string)) token.kind = TokenKind::byte_piece;
     }
-    for (std::size_t i = 0; i < added_tokens_.size(); ++i) {
-      AddedToken& added = added_tokens_[i];
-      const TokenKind plain = has_pieces ? TokenKind::piece : TokenKind::text;
-      table_.token(*added.id, "added_tokens[", i, "]") = {std::move(*added.content),
-                                                          added.is_special ? TokenKind::special : plain};
-    }
-    return table_;
+    if (!file_.word_end.empty()) end_words(file_.table, file_.word_end, is_byte_level_ ? "\xC4\xA0" : " ");
+    add_tokens(has_pieces ? TokenKind::piece : TokenKind::text);
+  }
+
+  /// Gives each token the reference's string.
+  void take_reference_strings() {
+    const HuggingFaceDecoder decode(path(), file_.decoder.steps());
+    std::size_t bytes_left = longest_text + file_.size * 8;
+    const auto reference_string = [&](const std::string& token, bool is_special) {
+      if (const auto byte = reference_byte(token)) return std::string(1, static_cast<char>(*byte));
+      std::string text = is_special ? token : decode(token);
+      if (text.size() > bytes_left)
+        fail<FileError>(path(),
+                        ": decoder: the tokens would become longer than a file of this size can mean");
+      bytes_left -= text.size();
+      return text;
+    };
+    for (TokenString& token : file_.table.tokens())
+      if (token.kind != TokenKind::hole) token.string = reference_string(token.string, false);
+    for (AddedToken& added : file_.added_tokens)
+      added.content = reference_string(reference_content(added), added.is_special);
+    note_unknown_contents();
+    add_tokens(TokenKind::text);
   }
 
  private:
-  enum class Place : std::uint8_t {  // whose values are being read
-    file,
-    added_tokens,
-    added_token,
-    model,
-    vocabulary,           // {"the": 5, ...}
-    unigram_vocabulary,   // [["the", -3.5], ...]
-    unigram_piece,        // ["the", -3.5]
-    text_transformation,  // normalizer, pre_tokenizer and decoder, with all that they contain
-    ignored,
-  };
-
-  struct AddedToken {
-    std::optional<std::uint64_t> id;
-    std::optional<std::string> content;
-    bool is_special = false;
-  };
-
   static constexpr std::string_view word_boundary = "\xE2\x96\x81";
 
-  void on_open(char bracket) override { places_.push_back(place_of_child(bracket)); }
+  const std::string& path() const noexcept { return file_.table.path(); }
 
-  void on_close() override {
-    const Place closed = places_.back();
-    places_.pop_back();
-    if (closed == Place::added_token && !(added_tokens_.back().id && added_tokens_.back().content))
-      fail<FileError>(path(), ": added_tokens[", added_tokens_.size() - 1, "]: expected an id and a content");
-    if (closed == Place::unigram_piece && !has_piece_) refuse("]");
-  }
-
-  void on_key(std::string& name) override {
-    if (place() != Place::ignored) key_.swap(name);
-  }
-
-  void on_text(std::string& value) override {
-    switch (place()) {
-      case Place::model:
-        if (key_ == "type") model_type_ = value;
-        if (key_ == "continuing_subword_prefix" || key_ == "end_of_word_suffix") affix_ += value;
-        break;
-      case Place::added_token:
-        if (key_ == "content") added_tokens_.back().content = value;
-        if (key_ == "id") refuse(value);
-        break;
-      case Place::unigram_piece:
-        if (!std::exchange(has_piece_, true)) add_token(piece_count_++, value);
-        break;
-      case Place::text_transformation:
-        is_byte_level_ |= key_ == "type" && value == "ByteLevel";
-        has_byte_fallback_ |= key_ == "type" && value == "ByteFallback";
-        has_word_boundaries_ |= (key_ == "type" && value == "Metaspace") || value == word_boundary;
-        if (key_ == "replacement" && value != word_boundary) other_boundary_ = value;
-        break;
-      default:
-        on_other_value(value);
-    }
-  }
-
-  void on_number(std::uint64_t value) override {
-    if (place() == Place::vocabulary)
-      add_token(value, key_);
-    else if (place() == Place::added_token && key_ == "id")
-      added_tokens_.back().id = value;
-    else
-      on_other_value("a number");
-  }
-
-  void on_other_value(std::string_view value) override {
-    switch (place()) {
-      case Place::model:
-        has_byte_fallback_ |= key_ == "byte_fallback" && value == "true";
-        break;
-      case Place::added_token:
-        if (key_ == "special") added_tokens_.back().is_special = value == "true";
-        if (key_ == "id" || key_ == "content") refuse(value);
-        break;
-      case Place::unigram_piece:
-        if (!has_piece_) refuse(value);
-        break;
-      case Place::added_tokens:
-      case Place::vocabulary:
-      case Place::unigram_vocabulary:
-        refuse(value);
-      default:
-        break;
-    }
-  }
-
-  Place place() const noexcept { return places_.empty() ? Place::ignored : places_.back(); }
-
-  Place place_of_child(char bracket) {
-    const bool is_object = bracket == '{';
-    if (places_.empty()) return is_object ? Place::file : Place::ignored;
-    switch (place()) {
-      case Place::file:
-        has_model_ |= key_ == "model" && is_object;
-        if (key_ == "model" && is_object) return Place::model;
-        if (key_ == "added_tokens" && !is_object) return Place::added_tokens;
-        if (key_ == "normalizer" || key_ == "pre_tokenizer" || key_ == "decoder")
-          return Place::text_transformation;
-        return Place::ignored;
-      case Place::added_tokens:
-        if (!is_object) refuse("[");
-        added_tokens_.emplace_back();
-        return Place::added_token;
-      case Place::model:
-        has_merges_ |= key_ == "merges";
-        has_unigram_vocabulary_ |= key_ == "vocab" && !is_object;
-        if (key_ != "vocab") return Place::ignored;
-        return is_object ? Place::vocabulary : Place::unigram_vocabulary;
-      case Place::unigram_vocabulary:
-        if (is_object) refuse("{");
-        has_piece_ = false;
-        return Place::unigram_piece;
-      case Place::text_transformation:
-        return Place::text_transformation;
-      case Place::added_token:
-      case Place::vocabulary:
-      case Place::unigram_piece:
-        on_other_value(std::string_view(&bracket, 1));
-        return Place::ignored;
-      case Place::ignored:
-        break;
-    }
-    return Place::ignored;
-  }
-
-  void add_token(std::uint64_t id, std::string& string) {
-    TokenString& token = table_.new_token(id, "model.vocab['", excerpt(string), "']");
-    token.string.swap(string);
-    token.kind = TokenKind::text;  // which kind is known at the end of the file
-  }
-
-  [[noreturn]] void refuse(std::string_view found) const {
-    if (place() == Place::vocabulary)
-      fail<FileError>(path(), ": model.vocab['", excerpt(key_), "']: expected an id, found ", excerpt(found));
-    if (place() == Place::added_tokens)
-      fail<FileError>(path(), ": added_tokens[", added_tokens_.size(), "]: expected an object, found ",
-                      excerpt(found));
-    if (place() == Place::added_token)
-      fail<FileError>(path(), ": added_tokens[", added_tokens_.size() - 1, "].", key_, ": expected ",
-                      key_ == "id" ? "an id" : "a string", ", found ", excerpt(found));
-    fail<FileError>(path(), ": model.vocab, piece ", piece_count_, ": expected [piece, score], found ",
-                    excerpt(found));
+  void look_at(const TextStep& step) {
+    const std::string_view type = step["type"], replacement = step["replacement"];
+    is_byte_level_ |= type == "ByteLevel";
+    has_byte_fallback_step_ |= type == "ByteFallback";
+    has_word_boundaries_ |= type == "Metaspace";
+    for (const auto& [name, value] : step.settings) has_word_boundaries_ |= value == word_boundary;
+    if (!replacement.empty() && replacement != word_boundary) other_boundary_ = replacement;
   }
 
   void check_model() const {
     constexpr std::string_view supported =
         "; byte-level or SentencePiece-style BPE and Unigram are supported";
-    if (!has_model_) fail<FileError>(path(), ": expected an object 'model', found none");
-    // Files of early versions do not name the type.
-    const std::string type = !model_type_.empty()      ? model_type_
-                             : has_unigram_vocabulary_ ? "Unigram"
-                             : has_merges_             ? "BPE"
-                                                       : "WordPiece";
+    const std::string_view type = file_.model_type;
     if (type == "WordPiece" || type == "WordLevel")
       fail<FileError>(path(), ": model.type is ", type,
                       ", whose strings do not say what bytes a token stands for: spaces and case are lost",
-                      supported);
+                      supported, type == "WordPiece" ? ", and WordPiece as words (TokenText::words)" : "");
     if (type != "BPE" && type != "Unigram")
       fail<FileError>(path(), ": model.type is '", excerpt(type), "'", supported);
-    if (!affix_.empty())
-      fail<FileError>(path(), ": the model marks parts of words with '", excerpt(affix_),
+    const bool has_both = !file_.word_end.empty() && has_word_boundaries_;
+    if (!file_.word_part_prefix.empty() || has_both)
+      fail<FileError>(path(), ": the model marks parts of words with '",
+                      excerpt(file_.word_part_prefix + file_.word_end),
                       "', which does not say what bytes a token stands for", supported);
     if (other_boundary_)
       fail<FileError>(path(), ": a Metaspace puts '", excerpt(*other_boundary_), "' for a space, not U+2581",
                       supported);
-    if (type == "BPE" && !is_byte_level_ && !has_byte_fallback_ && !has_word_boundaries_)
+    if (type == "BPE" && !is_byte_level_ && !file_.has_byte_fallback && !has_byte_fallback_step_ &&
+        !has_word_boundaries_ && file_.word_end.empty())
       fail<FileError>(path(), ": expected ByteLevel, byte_fallback, Metaspace or a replacement of U+2581, ",
                       "found nothing that says what bytes a token stands for", supported);
   }
 
-  TokenTable table_;
-  std::vector<AddedToken> added_tokens_;
-  std::vector<Place> places_;
-  std::size_t piece_count_ = 0;
-  std::string key_;
-  std::string model_type_;
-  std::string affix_;
+  /// WordPiece: a token that does not go on with a word has a space before it.
+  void take_words() {
+    start_words(file_.table, file_.word_part_prefix.empty() ? "##" : file_.word_part_prefix);
+    add_tokens(TokenKind::text);
+  }
+
+  /// The content of an added token for the reference.
+  std::string reference_content(const AddedToken& added) {
+    if (!added.is_normalized) return *added.content;
+    if (std::optional<std::string> content = normalized(file_.normalizer.steps(), *added.content))
+      return *content;
+    if (unknown_contents_++ == 0) first_unknown_content_ = *added.content;
+    return *added.content;
+  }
+
+  void note_unknown_contents() {
+    if (unknown_contents_ > 0)
+      file_.table.note("the reference's strings of ", unknown_contents_,
+                       " added tokens are assumed: what the ", "normalizer makes of '",
+                       excerpt(first_unknown_content_), "' is not known here");
+  }
+
+  void add_tokens(TokenKind plain) {
+    for (std::size_t i = 0; i < file_.added_tokens.size(); ++i) {
+      AddedToken& added = file_.added_tokens[i];
+      file_.table.token(*added.id, "added_tokens[", i, "]") = {std::move(*added.content),
+                                                               added.is_special ? TokenKind::special : plain};
+    }
+  }
+
+  HuggingFaceFile& file_;
   std::optional<std::string> other_boundary_;
-  bool has_model_ = false;
-  bool has_merges_ = false;
-  bool has_unigram_vocabulary_ = false;
-  bool has_piece_ = false;
+  std::size_t unknown_contents_ = 0;  // of added tokens, for the reference
+  std::string first_unknown_content_;
   bool is_byte_level_ = false;
-  bool has_byte_fallback_ = false;
+  bool has_byte_fallback_step_ = false;
   bool has_word_boundaries_ = false;
 };
 
@@ -238,7 +156,12 @@ class HuggingFaceReader final : public JsonEvents {
 inline Vocabulary parse_hugging_face(const std::string& path, std::string_view content, TokenText text) {
   HuggingFaceReader reader(path, content.size());
   reader.read(content);
-  return std::move(reader.finish()).vocabulary(text);
+  HuggingFaceTokens tokens(reader.file());
+  if (text == TokenText::reference)
+    tokens.take_reference_strings();
+  else
+    tokens.take_bytes(text == TokenText::words);
+  return std::move(reader.file().table).vocabulary(TokenText::raw);  // each string is what it shall be
 }
 
 }  // namespace detail
@@ -247,7 +170,9 @@ inline Vocabulary parse_hugging_face(const std::string& path, std::string_view c
 /// same id; those that the file calls special are special. Ids that it leaves out are empty tokens. Throws
 /// FileError, naming the key, if the file is not of that form, if an id occurs twice in the model or is too
 /// large for the file's size, or if the model is one whose strings do not say what bytes a token stands for
-/// (WordPiece, WordLevel, a space other than U+2581). O(file size + V log V); no JSON document is built.
+/// (WordLevel, a space other than U+2581; WordPiece unless `text` is TokenText::words). The mark "</w>"
+/// (CLIP) is a space after a word. With TokenText::reference every model is read that has a decoder, or none,
+/// whose steps are known. O(file size + V log V); no JSON document is built.
 inline Vocabulary load_hugging_face(const std::filesystem::path& path, TokenText text = TokenText::raw) {
   const MappedFile file(path);
   return detail::parse_hugging_face(file.path(), file.text(), text);

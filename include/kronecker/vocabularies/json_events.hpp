@@ -4,6 +4,8 @@
 /// nlohmann/json 3.11.
 
 #include <kronecker/error.hpp>
+#include <kronecker/files/file_kind.hpp>
+#include <kronecker/files/wrong_file.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/vocabularies/token_table.hpp>
 
@@ -17,6 +19,12 @@
 
 namespace KRONECKER_NAMESPACE::detail {
 
+/// JSON has no NUL, but nlohmann's parser takes one for its end: what is after it would not be looked at.
+inline void refuse_nul(const std::string& path, std::string_view json) {
+  const std::size_t found = json.find('\0');
+  if (found != json.npos) fail<FileError>(path, ": not valid JSON: byte ", found + 1, ": unexpected NUL");
+}
+
 /// What a JSON file consists of, told in its order: no document is built. A reader derives from this and
 /// keeps what it needs.
 class JsonEvents {
@@ -28,6 +36,8 @@ class JsonEvents {
 
   /// Reads `json` to its end, or until `stop()`. Throws FileError at what is not JSON.
   void read(std::string_view json) {
+    refuse_nul(path_, json);
+    refuse_other_kind(path_, json, FileKind::json);
     nlohmann::json::sax_parse(json.data(), json.data() + json.size(), this);
   }
 

@@ -3,9 +3,11 @@
 /// Bytes as the text that the PyTorch reference makes of them (TokenText::reference).
 
 #include <kronecker/namespace.hpp>
+#include <kronecker/token_strings.hpp>
 #include <kronecker/utf8.hpp>
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -23,6 +25,24 @@ constexpr std::size_t maximal_invalid_part(std::string_view bytes) noexcept {
   if (second < lowest || second > highest) return 1;
   const bool has_third = bytes.size() > 2 && (static_cast<unsigned char>(bytes[2]) & 0xC0) == 0x80;
   return lead >= 0xF0 && has_third ? 3 : 2;
+}
+
+/// The byte of a piece like "<0x0A>", with digits of either case; nothing for any other piece.
+inline std::optional<unsigned char> byte_of_any_byte_piece(std::string_view piece) {
+  constexpr std::size_t size = 6;
+  if (piece.size() != size) return std::nullopt;
+  std::string upper_case(piece);
+  for (std::size_t i = 3; i < upper_case.size(); ++i)
+    if (upper_case[i] >= 'a' && upper_case[i] <= 'f')
+      upper_case[i] = static_cast<char>(upper_case[i] - 'a' + 'A');
+  return byte_of_byte_piece(upper_case);
+}
+
+/// The byte that the reference takes a token for because it looks like one. Its regular expression lets a
+/// newline follow.
+inline std::optional<unsigned char> reference_byte(std::string_view token) {
+  if (token.ends_with('\n')) token.remove_suffix(1);
+  return byte_of_any_byte_piece(token);
 }
 
 }  // namespace detail

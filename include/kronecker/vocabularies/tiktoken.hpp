@@ -3,12 +3,16 @@
 /// tiktoken's ranks files: a line for each token, its bytes in base64 and its id.
 
 #include <kronecker/error.hpp>
+#include <kronecker/files/file_kind.hpp>
 #include <kronecker/files/mapped_file.hpp>
+#include <kronecker/files/wrong_file.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
+#include <kronecker/vocabularies/base64.hpp>
 #include <kronecker/vocabularies/token_table.hpp>
 #include <kronecker/vocabulary.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -22,29 +26,6 @@
 
 namespace KRONECKER_NAMESPACE {
 namespace detail {
-
-/// Decodes base64 as RFC 4648 has it: padded, nothing between, unused bits zero; else nothing.
-inline std::optional<std::string> from_base64(std::string_view text) {
-  constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  if (text.empty() || text.size() % 4 != 0) return std::nullopt;
-  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
-  text.remove_suffix(padding);
-
-  std::string bytes;
-  std::uint32_t bits = 0;
-  int bit_count = 0;
-  for (const char character : text) {
-    const std::size_t digit = digits.find(character);
-    if (digit == std::string_view::npos) return std::nullopt;
-    bits = (bits << 6 | static_cast<std::uint32_t>(digit)) & 0xFFFFu;
-    bit_count += 6;
-    if (bit_count < 8) continue;
-    bit_count -= 8;
-    bytes += static_cast<char>(bits >> bit_count & 0xFFu);
-  }
-  const std::uint32_t unused_bits = bits & ((1u << bit_count) - 1);
-  return unused_bits == 0 ? std::optional(std::move(bytes)) : std::nullopt;
-}
 
 /// A line of a ranks file.
 struct RankedToken {
@@ -73,41 +54,67 @@ inline std::string_view take_line(std::string_view& content) {
   return line;
 }
 
+/// Puts special tokens, by their texts, where `table` has no tokens, and notes which ids stay without one.
+inline void add_special_tokens(TokenTable& table, const std::map<std::string, TokenId>& specials) {
+  for (const auto& [special, id] : specials) {
+    if (id < 0) fail<std::invalid_argument>("the special token '", special, "' has the negative id ", id);
+    const auto index = static_cast<std::uint64_t>(id);
+    if (index >= table.id_limit())
+      fail<std::invalid_argument>("the special token '", special, "' has the id ", id,
+                                  ", which is not below ", table.id_limit(),
+                                  ", the limit for a file of this size");
+    TokenString& token = table.token(index);
+    if (token.kind != TokenKind::hole)
+      fail<std::invalid_argument>("the special token '", special, "' has the id ", id,
+                                  ", which is that of another token");
+    token = {special, TokenKind::special};
+  }
+}
+
+/// Notes which ids below the highest have no token.
+inline void note_holes(TokenTable& table) {
+  const auto is_hole = [](const TokenString& token) { return token.kind == TokenKind::hole; };
+  const auto& tokens = table.tokens();
+  const auto first = std::find_if(tokens.begin(), tokens.end(), is_hole);
+  if (first == tokens.end()) return;
+  const auto last = std::find_if(tokens.rbegin(), tokens.rend(), is_hole);
+  table.note(std::count_if(first, tokens.end(), is_hole), " ids are of no token, the first of them ",
+             first - tokens.begin(), " and the last ", tokens.rend() - last - 1,
+             ": they are read as empty tokens");
+}
+
+/// The vocabulary in the content of a ranks file.
+inline Vocabulary parse_tiktoken(const std::string& path, std::string_view content,
+                                 const std::map<std::string, TokenId>& specials, TokenText text) {
+  refuse_other_kind(path, content, FileKind::tiktoken);
+  TokenTable table(path, content.size());
+  std::string_view rest = content;
+  for (std::size_t line_number = 1; !rest.empty(); ++line_number) {
+    const std::string_view line = take_line(rest);
+    if (line.empty()) continue;
+    std::optional<RankedToken> ranked = ranked_token(line);
+    if (!ranked)
+      fail<FileError>(path, ": line ", line_number, ": expected base64, a space and a rank, found '",
+                      excerpt(line), "'");
+    table.new_token(ranked->rank, "line ", line_number) = {std::move(ranked->bytes), TokenKind::bytes};
+  }
+  add_special_tokens(table, specials);
+  note_holes(table);
+  return std::move(table).vocabulary(text);
+}
+
 }  // namespace detail
 
 /// Reads a ranks file (cl100k_base.tiktoken). Special tokens are not in such files: `specials` gives their
-/// text and ids. Ids that neither has are empty tokens. Throws FileError, naming the line, if a line is not
-/// base64 and a rank, or if a rank occurs twice or is too large for the file's size; std::invalid_argument if
-/// the id of a special token is negative or taken. O(file size + V log V).
+/// text and ids (special_tokens.hpp reads them). Ids that neither has are empty tokens, and the vocabulary's
+/// notes say so. Throws FileError, naming the line, if a line is not base64 and a rank, or if a rank occurs
+/// twice or is too large for the file's size; std::invalid_argument if the id of a special token is negative,
+/// taken or too large for the file's size. O(file size + V log V).
 inline Vocabulary load_tiktoken(const std::filesystem::path& path,
                                 const std::map<std::string, TokenId>& specials = {},
                                 TokenText text = TokenText::raw) {
   const MappedFile file(path);
-  detail::TokenTable table(file.path(), file.size());
-  std::string_view rest = file.text();
-  for (std::size_t line_number = 1; !rest.empty(); ++line_number) {
-    const std::string_view line = detail::take_line(rest);
-    if (line.empty()) continue;
-    std::optional<detail::RankedToken> ranked = detail::ranked_token(line);
-    if (!ranked)
-      detail::fail<FileError>(file.path(), ": line ", line_number, ": expected base64, a space and a rank, ",
-                              "found '", detail::excerpt(line), "'");
-    table.new_token(ranked->rank, "line ", line_number) = {std::move(ranked->bytes),
-                                                           detail::TokenKind::bytes};
-  }
-
-  auto& tokens = table.tokens();
-  for (const auto& [special, id] : specials) {
-    const auto index = static_cast<std::size_t>(id);
-    if (id < 0)
-      detail::fail<std::invalid_argument>("the special token '", special, "' has the negative id ", id);
-    if (index >= tokens.size()) tokens.resize(index + 1);
-    if (tokens[index].kind != detail::TokenKind::hole)
-      detail::fail<std::invalid_argument>("the special token '", special, "' has the id ", id,
-                                          ", which is that of another token");
-    tokens[index] = {special, detail::TokenKind::special};
-  }
-  return std::move(table).vocabulary(text);
+  return detail::parse_tiktoken(file.path(), file.text(), specials, text);
 }
 
 }  // namespace KRONECKER_NAMESPACE

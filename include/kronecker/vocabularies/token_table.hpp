@@ -12,6 +12,7 @@
 #include <kronecker/vocabulary.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -35,6 +36,13 @@ enum class TokenKind : std::uint8_t {
   special,     ///< Plain text, of a special token.
 };
 
+/// What the reference makes of a space at the front of a SentencePiece piece, which the file does not say.
+enum class LeadingSpace : std::uint8_t {
+  unknown,
+  kept,     ///< As in Gemma's tokenizers.
+  dropped,  ///< As in Llama's, which put one in front of every text.
+};
+
 /// A token as its file has it.
 struct TokenString {
   std::string string;
@@ -56,22 +64,16 @@ inline std::optional<std::string> byte_level_bytes(std::string_view token) {
 }
 
 /// What `token` stands for, or nothing if its string is not of its kind. O(size).
-inline std::optional<std::string> bytes_of_token(const TokenString& token, TokenText text) {
-  const bool is_reference = text == TokenText::reference;
+inline std::optional<std::string> bytes_of_token(const TokenString& token) {
   switch (token.kind) {
-    case TokenKind::bytes:
-      return is_reference ? replace_invalid_utf8(token.string) : token.string;
     case TokenKind::byte_level: {
-      const std::optional<std::string> bytes = byte_level_bytes(token.string);
-      if (!bytes) return token.string;
-      return is_reference ? replace_invalid_utf8(*bytes) : *bytes;
+      std::optional<std::string> bytes = byte_level_bytes(token.string);
+      return bytes ? bytes : token.string;
     }
     case TokenKind::piece: {
       if (!is_valid_utf8(token.string)) return std::nullopt;
       const bool only_looks_like_a_byte = byte_of_byte_piece(token.string).has_value();
-      std::string bytes = only_looks_like_a_byte ? token.string : bytes_from_sentencepiece(token.string);
-      if (is_reference && bytes.starts_with(' ')) bytes.erase(0, 1);
-      return bytes;
+      return only_looks_like_a_byte ? token.string : bytes_from_sentencepiece(token.string);
     }
     case TokenKind::byte_piece: {
       const auto byte = byte_of_byte_piece(token.string);
@@ -79,12 +81,67 @@ inline std::optional<std::string> bytes_of_token(const TokenString& token, Token
       return std::string(1, static_cast<char>(*byte));
     }
     case TokenKind::hole:
+    case TokenKind::bytes:
     case TokenKind::text:
     case TokenKind::special:
       break;
   }
   return token.string;
 }
+
+/// The reference's string for `token`, or nothing if its string is not of its kind. O(size).
+inline std::optional<std::string> reference_string(const TokenString& token, LeadingSpace leading_space) {
+  if (const auto byte = reference_byte(token.string)) return std::string(1, static_cast<char>(*byte));
+  std::optional<std::string> bytes = bytes_of_token(token);
+  if (!bytes) return std::nullopt;
+  switch (token.kind) {
+    case TokenKind::bytes:
+    case TokenKind::byte_level:
+      return replace_invalid_utf8(*bytes);
+    case TokenKind::piece:
+      if (leading_space == LeadingSpace::dropped && bytes->starts_with(' ')) bytes->erase(0, 1);
+      return bytes;
+    case TokenKind::text: {  // decoded as the other tokens are, where it can be
+      const std::optional<std::string> decoded = byte_level_bytes(token.string);
+      return decoded ? replace_invalid_utf8(*decoded) : bytes;
+    }
+    case TokenKind::hole:
+    case TokenKind::byte_piece:
+    case TokenKind::special:
+      break;
+  }
+  return bytes;
+}
+
+/// How vocabularies write the space before a word, and where that is the mark of what kind.
+struct SpaceMark {
+  std::string_view mark, name;
+};
+inline constexpr std::array<SpaceMark, 3> space_marks{
+    SpaceMark{" ", "a plain space"}, SpaceMark{"\xC4\xA0", "U+0120, the space of GPT-2's byte map"},
+    SpaceMark{"\xE2\x96\x81", "U+2581, SentencePiece's space"}};
+
+/// Tokens of one kind, by how they begin.
+struct TokenBeginnings {
+  /// Tokens that have something in common, and the first of them.
+  struct Some {
+    std::size_t count = 0, first_id = 0;
+    void add(std::size_t id) noexcept {
+      if (count++ == 0) first_id = id;
+    }
+  };
+  std::size_t count = 0;
+  std::array<Some, space_marks.size()> marked;  ///< A mark of a space and more.
+  Some not_byte_level;                          ///< Not in GPT-2's byte map.
+
+  void add(std::size_t id, const TokenString& token) {
+    ++count;
+    for (std::size_t i = 0; i < space_marks.size(); ++i)
+      if (token.string.starts_with(space_marks[i].mark) && token.string.size() > space_marks[i].mark.size())
+        marked[i].add(id);
+    if (token.kind == TokenKind::byte_level && !byte_level_bytes(token.string)) not_byte_level.add(id);
+  }
+};
 
 /// As much of a string from a file as an error message should quote.
 inline std::string_view excerpt(std::string_view text) {
@@ -105,6 +162,7 @@ class TokenTable {
 
   const std::string& path() const noexcept { return path_; }
   std::vector<TokenString>& tokens() noexcept { return tokens_; }
+  std::uint64_t id_limit() const noexcept { return id_limit_; }  ///< Ids are below it.
 
   /// The token `id`, a hole if it is new; `place` says where in the file it stands, if it must be refused.
   template <class... Place>
@@ -126,13 +184,31 @@ class TokenTable {
     return token;
   }
 
-  /// The vocabulary of all tokens. Throws FileError if there is none, or if a string is not of its kind.
+  /// What the reference makes of a space at the front of a piece.
+  void assume(LeadingSpace leading_space) noexcept { leading_space_ = leading_space; }
+
+  /// Has the vocabulary say a sentence, made of the given texts and numbers, about what was assumed, is
+  /// missing or is lost; once, however often it is noted.
+  template <class... Parts>
+  void note(const Parts&... parts) {
+    std::string sentence;
+    (append(sentence, parts), ...);
+    if (std::find(notes_.begin(), notes_.end(), sentence) == notes_.end())
+      notes_.push_back(std::move(sentence));
+  }
+
+  /// The vocabulary of all tokens. Throws FileError if there is none, if a string is not of its kind, or if
+  /// all of them together contradict their kind.
   Vocabulary vocabulary(TokenText text) && {
     if (tokens_.empty()) fail<FileError>(path_, ": the file has no tokens");
+    check_kinds();
+    const bool is_reference = text == TokenText::reference;
+    if (is_reference) check_reference();
     std::vector<std::string> bytes(tokens_.size());
     std::vector<TokenId> special_ids;
     for (std::size_t id = 0; id < tokens_.size(); ++id) {
-      std::optional<std::string> found = bytes_of_token(tokens_[id], text);
+      std::optional<std::string> found =
+          is_reference ? reference_string(tokens_[id], leading_space_) : bytes_of_token(tokens_[id]);
       if (!found)
         fail<FileError>(
             path_, ": token ", id, ": expected ",
@@ -141,13 +217,64 @@ class TokenTable {
       bytes[id] = std::move(*found);
       if (tokens_[id].kind == TokenKind::special) special_ids.push_back(static_cast<TokenId>(id));
     }
-    return Vocabulary::with_special_ids(std::move(bytes), std::move(special_ids));
+    return Vocabulary::with_special_ids(std::move(bytes), std::move(special_ids))
+        .with_notes(std::move(notes_));
   }
 
  private:
+  /// Notes what is assumed of the reference's strings. Fails if nothing is.
+  void check_reference() {
+    const bool has_pieces = std::any_of(tokens_.begin(), tokens_.end(), [](const TokenString& token) {
+      return token.kind == TokenKind::piece;
+    });
+    if (!has_pieces) return;
+    if (leading_space_ == LeadingSpace::unknown)
+      fail<FileError>(path_, ": the file does not say what its tokenizer makes of a space at the front of a ",
+                      "token, so the reference's strings are not known: give its tokenizer.json");
+    note("the reference's strings are those of a tokenizer which ",
+         leading_space_ == LeadingSpace::dropped ? "drops a space at the front of a token, as Llama's does"
+                                                 : "keeps a space at the front of a token, as Gemma's does",
+         ": the file does not say it, its tokenizer.json would");
+  }
+
+  /// Refuses tokens that are not what their kind says. A vocabulary writes the space before a word in one
+  /// way: one in which more tokens begin with another mark than with that of its kind has been taken for what
+  /// it is not; so has one that is said to be in GPT-2's byte map, if more than an eighth of it is not.
+  void check_kinds() const {
+    TokenBeginnings byte_level, pieces, bytes;
+    for (std::size_t id = 0; id < tokens_.size(); ++id) {
+      const TokenKind kind = tokens_[id].kind;
+      if (kind == TokenKind::byte_level) byte_level.add(id, tokens_[id]);
+      if (kind == TokenKind::piece) pieces.add(id, tokens_[id]);
+      if (kind == TokenKind::bytes) bytes.add(id, tokens_[id]);
+    }
+    check_marks(byte_level, "in GPT-2's byte map", {false, true, false});
+    check_marks(pieces, "SentencePiece's", {true, false, true});
+    check_marks(bytes, "plain bytes", {true, false, false});
+    const std::size_t tolerated = (std::max)(std::size_t{3}, byte_level.count / 8);
+    if (const auto& others = byte_level.not_byte_level; others.count > tolerated)
+      fail<FileError>(path_, ": the tokens are said to be in GPT-2's byte map, but ", others.count, " of ",
+                      byte_level.count, " are not, such as token ", others.first_id, ", '",
+                      excerpt(tokens_[others.first_id].string), "'");
+  }
+
+  void check_marks(const TokenBeginnings& tokens, std::string_view kind,
+                   const std::array<bool, space_marks.size()>& is_own) const {
+    std::size_t own = 0;
+    for (std::size_t i = 0; i < space_marks.size(); ++i) own += is_own[i] ? tokens.marked[i].count : 0;
+    for (std::size_t i = 0; i < space_marks.size(); ++i)
+      if (!is_own[i] && tokens.marked[i].count > own)
+        fail<FileError>(path_, ": the tokens are said to be ", kind, ", but ", tokens.marked[i].count,
+                        " of them begin with ", space_marks[i].name, ", and ", own,
+                        " with a space of that kind; such as token ", tokens.marked[i].first_id, ", '",
+                        excerpt(tokens_[tokens.marked[i].first_id].string), "'");
+  }
+
   std::string path_;
   std::uint64_t id_limit_;
   std::vector<TokenString> tokens_;
+  std::vector<std::string> notes_;
+  LeadingSpace leading_space_ = LeadingSpace::unknown;
 };
 
 }  // namespace detail

@@ -23,11 +23,12 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], text: Literal["raw", "reference"] = "raw") -> Vocabulary:
-        """Reads Hugging Face's tokenizer.json, GPT-2's encoder.json, tiktoken ranks, a SentencePiece model or GGUF.
+        """Reads a tokenizer's file, or that in the folder of a model: Hugging Face's tokenizer.json, GPT-2's
+        encoder.json, Mistral's tekken.json, tiktoken ranks, a SentencePiece model, GGUF or RWKV's vocabulary.
 
         `text="raw"` gives each token the bytes that it stands for in a text: use this. `text="reference"` gives the
-        strings that the PyTorch reference encodes, for weights that were trained with them; for some tokenizers they
-        are not yet the very same, so give `kronecker_cpp.torch.KroneckerEmbedding` the tokenizer instead where you can.
+        strings that the PyTorch reference encodes, for weights that were trained with them: of tokenizer.json the very
+        same; other formats do not always say how their tokenizer decodes, and are then refused or read as Llama's.
         """
         if text not in ("raw", "reference"):
             raise ValueError(f"text must be 'raw' or 'reference'; got {text!r}")

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+BYTE_TOKEN = re.compile(r"^<0x([0-9A-Fa-f]{2})>$")
 
 
 def utf8_safe_prefix(text: bytes, max_bytes: int) -> bytes:
@@ -29,7 +29,7 @@ def reference_bytes(tokenizer: Any, id: int, special_ids: frozenset[int]) -> byt
     """What the reference encodes for a token of a transformers tokenizer: `<0xNN>` is that byte, special tokens are
     literal, of all others it is what the tokenizer decodes from the single id."""
     piece = tokenizer.convert_ids_to_tokens(id)
-    if piece and (byte_token := BYTE_TOKEN.fullmatch(piece)):
+    if piece and (byte_token := BYTE_TOKEN.match(piece)):
         return bytes([int(byte_token[1], 16)])
     if id in special_ids:
         return (piece or "").encode()
