@@ -86,7 +86,7 @@ constexpr bool is_tiktoken_line(std::string_view line) noexcept {
          encoded.npos;
 }
 
-/// Whether `line` is a number, a Python literal of text or bytes, and a number: "1 '\x00' 1".
+/// Whether `line` is a number, a Python literal of text or bytes, and a number: `1 '\x00' 1`.
 constexpr bool is_rwkv_line(std::string_view line) noexcept {
   const std::size_t last = line.rfind(' ');
   if (last == line.npos || !is_natural(line.substr(last + 1))) return false;

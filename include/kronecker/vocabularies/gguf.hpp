@@ -31,7 +31,7 @@ enum class GgufTokens {
   byte_level,  ///< In GPT-2's byte map; all but normal tokens are plain text.
   pieces,      ///< As SentencePiece does: U+2581 is a space, and tokens of the type byte are "<0x0A>".
   text,        ///< As text, with such bytes.
-  escaped,     ///< With Python's escapes: "\\xe4\\xb8".
+  escaped,     ///< With the escapes of Python's literals.
 };
 
 /// How the vocabulary `model` of a GGUF file with the pre-tokenizer `pre` writes its tokens, as llama.cpp

@@ -1,6 +1,7 @@
 #pragma once
 
-/// Python's literals of text and bytes, as RWKV's vocabularies have them: '\n', "it's", b'\xe4\xb8'.
+/// Python's literals of text and bytes, as RWKV's vocabularies have them: quotes of both kinds, escapes, and
+/// b before bytes.
 
 #include <kronecker/namespace.hpp>
 #include <kronecker/utf8.hpp>

@@ -27,7 +27,7 @@
 namespace KRONECKER_NAMESPACE {
 namespace detail {
 
-/// "1 '\x00' 1" -> its id and bytes; nothing for anything else, or if the number of bytes is another.
+/// `1 '\x00' 1` -> its id and bytes; nothing for anything else, or if the number of bytes is another.
 inline std::optional<RankedToken> rwkv_token(std::string_view line) {
   const auto number = [](std::string_view digits) -> std::optional<std::uint64_t> {
     std::uint64_t value = 0;
