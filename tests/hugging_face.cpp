@@ -213,6 +213,13 @@ TEST_CASE("the mark at the end of a word is a space after it") {
   CHECK(byte_levels.bytes(1) == "\xC3 ");
   CHECK(byte_levels.bytes(2) == "th");
   CHECK(byte_levels.notes().size() == 1);
+  const Vocabulary reference = load_hugging_face_content(
+      "{" + byte_level +
+          R"(, "model": {"type": "BPE", "end_of_word_suffix": "</w>", "vocab": {"the</w>": 0}}})",
+      TokenText::reference);
+  CHECK(reference.bytes(0) == "the</w>");
+  REQUIRE(reference.notes().size() == 1);
+  CHECK(reference.notes()[0].find("as CLIP's which takes '</w>' off, are not followed") != std::string::npos);
   CHECK(bytes_in(clip(R"("decoder": {"type": "BPEDecoder", "suffix": "</w>"})", R"({"\u00e9</w>": 0})"), 0) ==
         "\xC3\xA9 ");
 }

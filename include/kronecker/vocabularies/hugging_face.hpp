@@ -72,6 +72,11 @@ class HuggingFaceTokens {
     for (AddedToken& added : file_.added_tokens)
       added.content = reference_string(reference_content(added), added.is_special);
     note_unknown_contents();
+    if (!file_.word_end.empty())
+      file_.table.note(
+          "the reference's strings are what this file's decoder makes of the tokens: classes of ",
+          "transformers that decode otherwise, as CLIP's which takes '", excerpt(file_.word_end),
+          "' off, are not followed");
     add_tokens(TokenKind::text);
   }
 
