@@ -106,9 +106,16 @@ TEST_CASE("real files that no truth is known of are read or refused") {
     CHECK(load_vocabulary(file).size() == 199998);
   if (const auto file = unpacked("unigram_no_byte_fallback.sentencepiece.model"); !file.empty())
     CHECK(load_vocabulary(file).size() == 1000);
-  if (const auto file = unpacked("wordpiece_bert.gguf"); !file.empty())
+  if (const auto file = unpacked("wordpiece_bert.gguf"); !file.empty()) {
     CHECK(message_of<FileError>([&] { load_vocabulary(file); }).find("is 'bert' (WordPiece)") !=
           std::string::npos);
+    const Vocabulary words = load_vocabulary(file, TokenText::words);
+    CHECK(words.size() == 30522);
+    CHECK(words.bytes(1996) == " the");  // BERT's "the", and "##s"
+    CHECK(words.bytes(2015) == "s");
+    CHECK(words.bytes(101) == "[CLS]");
+    CHECK(words.is_special(101));
+  }
 }
 
 TEST_CASE("a vocabulary's format is told by its content") {
