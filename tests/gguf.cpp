@@ -57,7 +57,7 @@ std::string load_message(const std::string& content) {
   return what.substr(gguf_file.string().size() + 2);
 }
 
-const std::string space = "\xE2\x96\x81";
+const std::string piece_space = "\xE2\x96\x81";
 
 }  // namespace
 
@@ -185,15 +185,15 @@ TEST_CASE("a byte-level GGUF vocabulary gives the bytes of each id") {
 }
 
 TEST_CASE("a SentencePiece GGUF vocabulary gives the bytes of each id") {
-  const auto all = {space + "a", space + "<unk>",       space + "<s>",        space + "b",
-                    space,       std::string("<0x0A>"), std::string("<0x0A>")};
+  const auto all = {piece_space + "a", piece_space + "<unk>", piece_space + "<s>",  piece_space + "b",
+                    piece_space,       std::string("<0x0A>"), std::string("<0x0A>")};
   for (const std::string name : {"llama", "t5"}) {
     for (const Type type : {i32, u32}) {
       const Vocabulary loaded =
           load_gguf_content(file({model(name), tokens(all), token_types({0, 2, 3, 4, 5, 6, 1}, type)}));
       CHECK(loaded.bytes(0) == " a");
-      CHECK(loaded.bytes(1) == space + "<unk>");
-      CHECK(loaded.bytes(2) == space + "<s>");
+      CHECK(loaded.bytes(1) == piece_space + "<unk>");
+      CHECK(loaded.bytes(2) == piece_space + "<s>");
       CHECK(loaded.bytes(3) == " b");
       CHECK(loaded.bytes(4).empty());
       CHECK(loaded.bytes(5) == "\n");
@@ -252,7 +252,7 @@ TEST_CASE("a GGUF file without a vocabulary that can be read is refused with the
 
 // The expected bytes are those that llama.cpp's token_to_piece makes of these strings (llama-vocab.cpp).
 TEST_CASE("a GGUF vocabulary's pre-tokenizer says how its tokens are written") {
-  const std::vector<std::string> strings{"<bos>", space + "the", "\xC3\xA9", "caf\xC3\xA9", "<0x0A>"};
+  const std::vector<std::string> strings{"<bos>", piece_space + "the", "\xC3\xA9", "caf\xC3\xA9", "<0x0A>"};
   const std::string types = token_types({3, 1, 1, 1, 6});
   const auto pre = [](const std::string& name) { return entry("tokenizer.ggml.pre", text, string(name)); };
   using Names = std::pair<std::string, std::string>;
@@ -271,7 +271,7 @@ TEST_CASE("a GGUF vocabulary's pre-tokenizer says how its tokens are written") {
     CHECK(load_message(file({model("gpt2"), pre(other), tokens(strings), types})) ==
           "the tokens are said to be in GPT-2's byte map, but 1 of them begin with U+2581, SentencePiece's "
           "space, and 0 with a space of that kind; such as token 1, '" +
-              space + "the'");
+              piece_space + "the'");
 }
 
 TEST_CASE("an RWKV vocabulary in GGUF has Python's escapes, and PLaMo's is text") {
@@ -296,7 +296,8 @@ TEST_CASE("an RWKV vocabulary in GGUF has Python's escapes, and PLaMo's is text"
 
 TEST_CASE("WordPiece in GGUF is read as words where that is asked for") {
   const std::string content =
-      file({model("bert"), tokens({"[CLS]", space + "the", "ing", space + "!"}), token_types({3, 1, 1, 1})});
+      file({model("bert"), tokens({"[CLS]", piece_space + "the", "ing", piece_space + "!"}),
+            token_types({3, 1, 1, 1})});
   const Vocabulary loaded = load_gguf_content(content, TokenText::words);
   CHECK(loaded.is_special(0));
   CHECK(loaded.bytes(1) == " the");

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <thread>
 
 using kronecker::FileError;
 using kronecker::load_vocabulary;
@@ -106,9 +107,16 @@ TEST_CASE("real files that no truth is known of are read or refused") {
     CHECK(load_vocabulary(file).size() == 199998);
   if (const auto file = unpacked("unigram_no_byte_fallback.sentencepiece.model"); !file.empty())
     CHECK(load_vocabulary(file).size() == 1000);
-  if (const auto file = unpacked("wordpiece_bert.gguf"); !file.empty())
+  if (const auto file = unpacked("wordpiece_bert.gguf"); !file.empty()) {
     CHECK(message_of<FileError>([&] { load_vocabulary(file); }).find("is 'bert' (WordPiece)") !=
           std::string::npos);
+    const Vocabulary words = load_vocabulary(file, TokenText::words);
+    CHECK(words.size() == 30522);
+    CHECK(words.bytes(1996) == " the");  // BERT's "the", and "##s"
+    CHECK(words.bytes(2015) == "s");
+    CHECK(words.bytes(101) == "[CLS]");
+    CHECK(words.is_special(101));
+  }
 }
 
 TEST_CASE("a vocabulary's format is told by its content") {
@@ -222,3 +230,20 @@ TEST_CASE("special tokens are for a format without them") {
           load_vocabulary(any_file, options);
         }).ends_with(": special tokens are given for tiktoken ranks, and this file is: RWKV vocabulary"));
 }
+
+#ifdef KRONECKER_HAS_MMAP
+TEST_CASE("a vocabulary is read from a pipe, which can be read once") {
+  const test_support::ScratchFolder folder("vocabulary_pipe");
+  const auto pipe = folder / "pipe";
+  for (const std::string content : {"IGE= 0\n", R"({"model": {"type": "BPE", "vocab": {"\u0120a": 0}},)"
+                                                R"( "decoder": {"type": "ByteLevel"}})"}) {
+    REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+    std::thread writer([&] { write_content(pipe, content); });
+    const kronecker::VocabularyFile file(pipe);
+    writer.join();
+    const Vocabulary vocabulary = file.vocabulary();
+    CHECK(vocabulary.bytes(0) == " a");
+    std::filesystem::remove(pipe);
+  }
+}
+#endif
