@@ -3,8 +3,17 @@
 
 #include <kronecker/files/mapped_file.hpp>
 
+#if __has_include(<sys/wait.h>)
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <thread>
+#endif
+
 using kronecker::FileError;
 using kronecker::MappedFile;
+using test_support::content_of;
 using test_support::ScratchFolder;
 
 TEST_CASE("a mapped file has the file's bytes, and arrays taken from it outlive it") {
@@ -36,5 +45,43 @@ TEST_CASE("what cannot be mapped is named with the reason") {
   CHECK(message_of<FileError>([&] { MappedFile{missing}; }) ==
         missing + ": cannot open the file: No such file or directory");
   CHECK(message_of<FileError>([&] { MappedFile{folder.path()}; }) ==
-        folder.path().string() + ": not a regular file");
+        folder.path().string() + ": a folder, not a file");
 }
+
+#if __has_include(<sys/wait.h>)
+TEST_CASE("a pipe is read to its end, however slowly it is filled") {
+  const ScratchFolder folder("mapped_file");
+  REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  const std::string content = std::string(3 << 20, 'x') + "end";
+  std::thread writer([&] {
+    std::ofstream pipe(folder / "pipe", std::ios::binary);
+    pipe << content.substr(0, 5) << std::flush;
+    ::usleep(100'000);
+    pipe << content.substr(5);
+  });
+  const MappedFile file(folder / "pipe");
+  writer.join();
+  CHECK(file.text() == content);
+  CHECK(file.values<char>(content.size() - 3, 3)[2] == 'd');
+}
+
+TEST_CASE("a named pipe that nobody writes to is refused instead of waited for, and so are devices") {
+  const ScratchFolder folder("mapped_file");
+  const std::string pipe = (folder / "pipe").string();
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  CHECK(message_of<FileError>([&] { MappedFile{pipe}; }) ==
+        pipe + ": a named pipe that nothing is writing to");
+  if (std::filesystem::exists("/dev/null"))
+    CHECK(message_of<FileError>([&] { MappedFile{"/dev/null"}; }) == "/dev/null: a device, not a file");
+}
+
+TEST_CASE("a file that says no size, or cannot be mapped, is read") {
+  // The kernel's own files: /proc says a size of 0, and /sys says a page's size and refuses to map it.
+  for (const char* const path : {"/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled"}) {
+    if (!std::filesystem::exists(path)) continue;
+    CHECK(!content_of(path).empty());
+    const MappedFile file(path);
+    CHECK(file.text() == content_of(path));
+  }
+}
+#endif

@@ -1,26 +1,32 @@
 #pragma once
 
 /// The bytes of a file without reading it: mapped into memory where the system can (POSIX), so that opening
-/// costs nothing, pages are read when they are touched, and processes share them. Elsewhere the file is read.
+/// costs nothing, pages are read when they are touched, and processes share them. What cannot be mapped is
+/// read: a pipe, and a file on a file system or a system that maps none.
 
 #include <kronecker/error.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/shared_array.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #if __has_include(<sys/mman.h>)
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,12 +35,17 @@
 
 namespace KRONECKER_NAMESPACE {
 
-/// A file's content, read-only. Copies, and arrays taken from it, share the mapping and keep it alive. The
-/// file must not be shortened meanwhile.
+/// A file's content, read-only. Copies, and arrays taken from it, share the mapping and keep it alive.
+///
+/// Where a file is mapped, one that is written into meanwhile gives other bytes, so what was checked must be
+/// copied before it is trusted; one that is cut off ends the program with SIGBUS as soon as what is gone is
+/// read. Files that are replaced by another (`replace_file`) do neither.
 class MappedFile {
  public:
-  /// Maps the file at `path`; throws FileError if it cannot be opened or is not a regular file. O(1).
-  explicit MappedFile(const std::filesystem::path& path) : path_(path.string()), bytes_(map(path_)) {}
+  /// Maps the file at `path`, or reads a pipe or what cannot be mapped to its end. Throws FileError if it
+  /// cannot be opened, is a folder, a device or a terminal, or is a named pipe that nobody opens for writing
+  /// within two seconds. O(1) if it is mapped.
+  explicit MappedFile(const std::filesystem::path& path) : path_(path.string()), bytes_(content_of(path)) {}
 
   const std::string& path() const noexcept { return path_; }   ///< As it was given.
   std::size_t size() const noexcept { return bytes_.size(); }  ///< In bytes.
@@ -62,40 +73,102 @@ class MappedFile {
     return std::shared_ptr<const void>(std::make_shared<Bytes>(bytes), bytes.data());
   }
 
-  static Bytes map(const std::string& path) {
+  static Bytes in_memory(std::vector<std::uint8_t> content) {
+    const auto kept = std::make_shared<std::vector<std::uint8_t>>(std::move(content));
+    return {std::shared_ptr<const std::uint8_t>(kept, kept->data()), kept->size()};
+  }
+
+  static constexpr std::size_t bytes_at_a_time = std::size_t{1} << 20;
+
 #ifdef KRONECKER_HAS_MMAP
-    struct Descriptor {
-      int number;
-      ~Descriptor() {
-        if (number >= 0) ::close(number);
-      }
-    };
-    const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  struct Descriptor {
+    int number;
+    ~Descriptor() {
+      if (number >= 0) ::close(number);
+    }
+  };
+
+  /// Without waiting for the other end of a pipe. Standard input may be a socket, which has no name.
+  static int opened(const std::filesystem::path& path) {
+    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    return file < 0 && errno == ENXIO && path == "/dev/stdin" ? ::dup(STDIN_FILENO) : file;
+  }
+
+  static Bytes content_of(const std::filesystem::path& path) {
+    const Descriptor file{opened(path)};
     struct stat status {};
     if (file.number < 0 || ::fstat(file.number, &status) != 0)
-      detail::fail<FileError>(path, ": cannot open the file: ", std::generic_category().message(errno));
-    if (!S_ISREG(status.st_mode)) detail::fail<FileError>(path, ": not a regular file");
+      fail(path, "cannot open the file: ", std::generic_category().message(errno));
+    if (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode)) return read_pipe(path, file.number);
+    if (!S_ISREG(status.st_mode))
+      fail(path, S_ISDIR(status.st_mode) ? "a folder, not a file" : what_else(file));
+    if (static_cast<std::uintmax_t>(status.st_size) > (std::numeric_limits<std::size_t>::max)() / 2)
+      fail(path, "a file of ", status.st_size, " bytes is too large for this system");
     const auto size = static_cast<std::size_t>(status.st_size);
-    if (size == 0) return {};
-    void* const memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.number, 0);
+    void* const memory =
+        size == 0 ? MAP_FAILED : ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.number, 0);
     if (memory == MAP_FAILED)
-      detail::fail<FileError>(path, ": cannot map the file: ", std::generic_category().message(errno));
+      return read(path, file.number, size);  // also what has no size before it is read
     const auto unmap = [size](const std::uint8_t* bytes) {
       ::munmap(const_cast<std::uint8_t*>(bytes), size);
     };
     return {std::shared_ptr<const std::uint8_t>(static_cast<const std::uint8_t*>(memory), unmap), size};
+  }
+
+  static const char* what_else(const Descriptor& file) {
+    return ::isatty(file.number) ? "a terminal: give a file, or pipe one into the program"
+                                 : "a device, not a file";
+  }
+
+  static Bytes read_pipe(const std::filesystem::path& path, int file) {
+    pollfd first_bytes{file, POLLIN, 0};
+    constexpr int milliseconds = 2000;
+    const bool is_silent = ::poll(&first_bytes, 1, milliseconds) == 0;
+    Bytes content = read(path, file, 0);
+    if (is_silent && content.size() == 0) fail(path, "a named pipe that nothing is writing to");
+    return content;
+  }
+
+  /// All bytes up to the end, however many there are and however long that takes.
+  static Bytes read(const std::filesystem::path& path, int file, std::size_t likely_size) {
+    std::vector<std::uint8_t> content;
+    content.reserve(likely_size + 1);
+    for (std::size_t size = 0;;) {
+      content.resize((std::min)((std::max)(content.capacity(), size + 1), size + bytes_at_a_time));
+      const ::ssize_t count = ::read(file, content.data() + size, content.size() - size);
+      if (count > 0) {
+        size += static_cast<std::size_t>(count);
+      } else if (count == 0) {
+        content.resize(size);
+        return in_memory(std::move(content));
+      } else if (errno == EAGAIN) {
+        pollfd more{file, POLLIN, 0};
+        ::poll(&more, 1, -1);
+      } else if (errno != EINTR) {
+        fail(path, "cannot read the file: ", std::generic_category().message(errno));
+      }
+    }
+  }
 #else
-    std::ifstream file(path, std::ios::binary | std::ios::ate);
-    if (!file)
-      detail::fail<FileError>(path, ": cannot open the file: ", std::generic_category().message(errno));
-    const auto size = static_cast<std::size_t>(file.tellg());
-    file.seekg(0);
-    const Bytes bytes = Bytes::make(size, [&](std::span<std::uint8_t> content) {
-      file.read(reinterpret_cast<char*>(content.data()), static_cast<std::streamsize>(content.size()));
-    });
-    if (!file) detail::fail<FileError>(path, ": cannot read the file");
-    return bytes;
+  static Bytes content_of(const std::filesystem::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) fail(path, "cannot open the file: ", std::generic_category().message(errno));
+    std::vector<std::uint8_t> content;
+    for (std::size_t size = 0; file;) {
+      content.resize(size + bytes_at_a_time);
+      file.read(reinterpret_cast<char*>(content.data() + size),
+                static_cast<std::streamsize>(bytes_at_a_time));
+      size += static_cast<std::size_t>(file.gcount());
+      content.resize(size);
+    }
+    if (file.bad()) fail(path, "cannot read the file");
+    return in_memory(std::move(content));
+  }
 #endif
+
+  template <class... Parts>
+  [[noreturn]] static void fail(const std::filesystem::path& path, const Parts&... parts) {
+    detail::fail<FileError>(path.string(), ": ", parts...);
   }
 
   std::string path_;
