@@ -5,6 +5,7 @@
 
 #include <kronecker/error.hpp>
 #include <kronecker/files/mapped_file.hpp>
+#include <kronecker/files/wrong_file.hpp>
 #include <kronecker/namespace.hpp>
 
 #include <algorithm>
@@ -59,7 +60,7 @@ struct GgufDirectory {
   std::size_t metadata_end = 0;     ///< Where the metadata ends and the tensors' entries begin, in bytes.
   std::size_t data_begin = 0;       ///< Where the data begins, in bytes.
 
-  /// The first tensor of that name; null if there is none. O(number of tensors).
+  /// The tensor of that name; null if there is none. O(number of tensors).
   const GgufTensor* find(std::string_view name) const {
     const auto found = std::find_if(tensors.begin(), tensors.end(),
                                     [&](const GgufTensor& tensor) { return tensor.name == name; });
@@ -75,6 +76,7 @@ class GgufParser {
   GgufParser(const std::string& path, std::string_view content) : path_(path), content_(content) {}
 
   GgufMetadata metadata() {
+    refuse_other_kind(path_, content_, FileKind::gguf);
     if (content_.substr(0, 4) != "GGUF") refuse("expected the magic string GGUF");
     at_ = 4;
     const auto version = read<std::uint32_t>();
@@ -110,6 +112,7 @@ class GgufParser {
     }
     for (std::uint64_t i = 0; i < tensor_count_; ++i)
       directory.tensors.push_back(tensor(directory.alignment));
+    check_names(directory.tensors);
     const std::uint64_t padding = (directory.alignment - at_ % directory.alignment) % directory.alignment;
     directory.data_begin = at_ + static_cast<std::size_t>((std::min)(padding, bytes_left()));
     return directory;
@@ -165,6 +168,14 @@ class GgufParser {
       refuse("tensor '", tensor.name.substr(0, 80), "' has the offset ", tensor.offset,
              ", not a multiple of ", alignment);
     return tensor;
+  }
+
+  void check_names(const std::vector<GgufTensor>& tensors) const {
+    std::vector<std::string_view> names;
+    for (const GgufTensor& tensor : tensors) names.push_back(tensor.name);
+    std::sort(names.begin(), names.end());
+    const auto twice = std::adjacent_find(names.begin(), names.end());
+    if (twice != names.end()) fail<FileError>(path_, ": two tensors are named '", twice->substr(0, 80), "'");
   }
 
   std::optional<GgufValue> array(Count outer_count, int depth) {
@@ -249,7 +260,7 @@ inline GgufMetadata parse_gguf_metadata(const std::string& name, std::string_vie
 }
 
 /// The same with the tensors' entries after it, each of which may take nine times its size in the file. Where
-/// the tensors' data lies is not checked.
+/// the tensors' data lies is not checked; that no two have one name is.
 inline GgufDirectory parse_gguf_directory(const std::string& name, std::string_view content) {
   return detail::GgufParser(name, content).directory();
 }

@@ -6,18 +6,16 @@
 #include <kronecker/embedding.hpp>
 #include <kronecker/error.hpp>
 #include <kronecker/files/gguf.hpp>
+#include <kronecker/files/gguf_data.hpp>
 #include <kronecker/files/mapped_file.hpp>
 #include <kronecker/files/replace_file.hpp>
 #include <kronecker/files/table.hpp>
 #include <kronecker/namespace.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <limits>
-#include <optional>
 #include <ostream>
 #include <stdexcept>
 #include <string>
@@ -45,75 +43,6 @@ struct GgufTableOptions {
 };
 
 namespace detail {
-
-/// How ggml stores values of a type: in blocks of so many values, which take so many bytes.
-struct GgmlBlock {
-  std::uint32_t type;
-  std::uint64_t values, bytes;
-};
-
-/// Nothing for a type that is not known here.
-inline std::optional<GgmlBlock> ggml_block(std::uint32_t type) {
-  constexpr GgmlBlock blocks[] = {
-      {0, 1, 4},      {1, 1, 2},      {2, 32, 18},   {3, 32, 20},    {6, 32, 22},    {7, 32, 24},
-      {8, 32, 34},    {9, 32, 36},    {10, 256, 84}, {11, 256, 110}, {12, 256, 144}, {13, 256, 176},
-      {14, 256, 210}, {15, 256, 292}, {16, 256, 66}, {17, 256, 74},  {18, 256, 98},  {19, 256, 50},
-      {20, 32, 18},   {21, 256, 110}, {22, 256, 82}, {23, 256, 136}, {24, 1, 1},     {25, 1, 2},
-      {26, 1, 4},     {27, 1, 8},     {28, 1, 8},    {29, 256, 56},  {30, 1, 2},     {34, 256, 54},
-      {35, 256, 66}};
-  for (const GgmlBlock& block : blocks)
-    if (block.type == type) return block;
-  return std::nullopt;
-}
-
-/// Size in bytes of a tensor's data, at most 2^64 - 1; nothing if its type is not known.
-inline std::optional<std::uint64_t> data_size(const GgufTensor& tensor) {
-  if (std::find(tensor.shape.begin(), tensor.shape.end(), 0u) != tensor.shape.end()) return 0;
-  const std::optional<GgmlBlock> block = ggml_block(tensor.type);
-  if (!block) return std::nullopt;
-  constexpr std::uint64_t most = (std::numeric_limits<std::uint64_t>::max)();
-  std::uint64_t size = block->bytes;
-  for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
-    const std::uint64_t count = i == 0 ? tensor.shape[0] / block->values : tensor.shape[i];
-    size = size > most / (std::max)(count, std::uint64_t{1}) ? most : size * count;
-  }
-  return size;
-}
-
-/// The data of the tensors of a file.
-class GgufData {
- public:
-  GgufData(const MappedFile& file, const GgufDirectory& directory)
-      : path_(file.path()), data_(file.text().substr(directory.data_begin)) {
-    for (const GgufTensor& tensor : directory.tensors)
-      if (data_size(tensor) != 0) ends_.push_back(tensor.offset);
-    ends_.push_back(data_.size());
-    std::sort(ends_.begin(), ends_.end());
-  }
-
-  /// A tensor's, to its last byte; to where the next one begins if its type is not known here.
-  std::string_view of(const GgufTensor& tensor) const {
-    const std::optional<GgmlBlock> block = ggml_block(tensor.type);
-    if (block && !tensor.shape.empty() && tensor.shape[0] % block->values != 0)
-      fail<FileError>(path_, ": tensor '", tensor.name.substr(0, 80), "' has rows of ", tensor.shape[0],
-                      " values, not a multiple of the ", block->values, " in a block of its type");
-    const auto [begin, end] = std::equal_range(ends_.begin(), ends_.end(), tensor.offset);
-    const std::uint64_t room = end == ends_.end() || *end > data_.size() ? 0 : *end - tensor.offset;
-    const std::uint64_t size = data_size(tensor).value_or((std::max)(room, std::uint64_t{1}));
-    if (size > room)
-      fail<FileError>(path_, ": tensor '", tensor.name.substr(0, 80), "' takes ", size, " bytes, but ", room,
-                      " are left before the next one or the file's end");
-    if (size == 0) return {};
-    if (end - begin > 1)
-      fail<FileError>(path_, ": tensor '", tensor.name.substr(0, 80), "' begins where another one does");
-    return data_.substr(static_cast<std::size_t>(tensor.offset), static_cast<std::size_t>(size));
-  }
-
- private:
-  const std::string& path_;
-  std::string_view data_;
-  std::vector<std::uint64_t> ends_;  // where tensors begin, and where the file ends
-};
 
 /// A tensor on its way into a file. Its entry's offset is not looked at.
 struct GgufTensorToWrite {

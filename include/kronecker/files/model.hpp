@@ -9,7 +9,8 @@
 ///     token_lengths             U8 (V)
 ///
 /// and the options as metadata. Opening maps it: no row is read before a token lights it, and processes that
-/// open one file share its memory.
+/// open one file share their memory. The tokens' bytes and lengths are copied, since they are trusted: in a
+/// file that is written into while it is open, rows change, and nothing else does.
 
 #include <kronecker/embedding.hpp>
 #include <kronecker/error.hpp>
@@ -18,6 +19,7 @@
 #include <kronecker/shared_array.hpp>
 #include <kronecker/token_bytes.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <filesystem>
@@ -129,6 +131,15 @@ inline DynamicEncoder read_encoder(const SafetensorsFile& file) {
   return {char_dim, pos_dim, options};
 }
 
+/// Numbers of a file, in memory of our own: what is checked once must stay what it was, and the file may be
+/// written into.
+inline SharedArray<std::uint8_t> kept_bytes(const SafetensorsFile& file, const TensorInfo& tensor) {
+  const SharedArray<std::uint8_t> mapped = file.values<std::uint8_t>(tensor);
+  return SharedArray<std::uint8_t>::make(mapped.size(), [&](std::span<std::uint8_t> copy) {
+    std::copy_n(mapped.data(), copy.size(), copy.begin());
+  });
+}
+
 /// The token bytes of a model file, within the alphabet of its encoder.
 inline TokenBytes read_token_bytes(const SafetensorsFile& file, int char_dim, int pos_dim) {
   const TensorInfo& bytes = model_tensor(file, "token_bytes", 2);
@@ -140,8 +151,7 @@ inline TokenBytes read_token_bytes(const SafetensorsFile& file, int char_dim, in
                     lengths.count, " 'token_lengths' do not fit pos_dim ", pos_dim);
   const TokenId truncated =
       ModelMetadata(file).number_within("truncated_tokens", 0, static_cast<TokenId>(lengths.count));
-  const auto token_bytes = file.values<std::uint8_t>(bytes);
-  const auto token_lengths = file.values<std::uint8_t>(lengths);
+  const auto token_bytes = kept_bytes(file, bytes), token_lengths = kept_bytes(file, lengths);
   for (std::size_t id = 0; id < token_lengths.size(); ++id) {
     const std::size_t length = token_lengths[id];
     if (length > bytes.shape[1])

@@ -3,13 +3,14 @@
 /// NumPy's .npy files: one array each (numpy.lib.format, versions 1.0 to 3.0).
 
 #include <kronecker/error.hpp>
+#include <kronecker/files/mapped_file.hpp>
 #include <kronecker/files/replace_file.hpp>
+#include <kronecker/files/wrong_file.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <charconv>
 #include <concepts>
 #include <cstddef>
@@ -24,6 +25,7 @@
 #include <string_view>
 #include <system_error>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace KRONECKER_NAMESPACE {
@@ -150,56 +152,54 @@ namespace detail {
 
 /// A .npy file that is open at its first value.
 struct NpyInput {
-  std::string path;
-  std::ifstream file;
+  MappedFile file;
   std::string header;
-  std::uint64_t data_begin, data_size;  // in bytes
+  std::size_t data_begin = 0, data_size = 0;  // in bytes; the values that are left
+
+  const std::string& path() const noexcept { return file.path(); }
 };
 
-/// Opens a .npy file and reads its header, but does not look into it.
-inline NpyInput open_npy(const std::filesystem::path& path) {
-  NpyInput input{path.string(), std::ifstream(path, std::ios::binary | std::ios::ate), {}, 0, 0};
-  const std::string& name = input.path;
-  std::ifstream& file = input.file;
-  if (!file) fail<FileError>(name, ": cannot open the file: ", std::generic_category().message(errno));
-  const auto file_size = static_cast<std::uint64_t>(file.tellg());
-  file.seekg(0);
-
-  unsigned char preamble[12] = {};
-  file.read(reinterpret_cast<char*>(preamble), 10);
-  if (!file || std::string_view(reinterpret_cast<char*>(preamble), npy_magic.size()) != npy_magic)
+/// Reads the header of a .npy file, but does not look into it.
+inline NpyInput open_npy(MappedFile file) {
+  NpyInput input{std::move(file), {}};
+  const std::string& name = input.path();
+  const std::string_view content = input.file.text();
+  refuse_other_kind(name, content, FileKind::npy);
+  if (!content.starts_with(npy_magic) || content.size() < 10)
     fail<FileError>(name, ": not a .npy file: the first 6 bytes are not its magic string");
-  const int format_version = preamble[6];
+  const auto byte = [&](std::size_t i) { return std::size_t{static_cast<unsigned char>(content[i])}; };
+  const std::size_t format_version = byte(6);
   if (format_version < 1 || format_version > 3)
     fail<FileError>(name, ": .npy format version ", format_version,
                     " is unknown; versions 1 to 3 are supported");
-  if (format_version > 1) file.read(reinterpret_cast<char*>(preamble) + 10, 2);
-  const std::uint64_t header_begin = format_version == 1 ? 10 : 12;
-  const std::uint64_t header_size = preamble[8] | std::uint64_t{preamble[9]} << 8 |
-                                    std::uint64_t{preamble[10]} << 16 | std::uint64_t{preamble[11]} << 24;
-  if (!file || header_size > file_size - header_begin)
-    fail<FileError>(name, ": the header is said to take ", header_size, " bytes of a file of ", file_size);
-  input.header.resize(static_cast<std::size_t>(header_size));
-  file.read(input.header.data(), static_cast<std::streamsize>(header_size));
-  input.data_begin = header_begin + header_size;
-  input.data_size = file_size - input.data_begin;
+  const std::size_t header_begin = format_version == 1 ? 10 : 12;
+  std::uint64_t header_size = byte(8) | byte(9) << 8;
+  if (format_version > 1 && content.size() >= header_begin)
+    header_size |= std::uint64_t{byte(10)} << 16 | std::uint64_t{byte(11)} << 24;
+  if (content.size() < header_begin || header_size > content.size() - header_begin)
+    fail<FileError>(name, ": the header is said to take ", header_size, " bytes of a file of ",
+                    content.size());
+  input.header = content.substr(header_begin, static_cast<std::size_t>(header_size));
+  input.data_begin = header_begin + static_cast<std::size_t>(header_size);
+  input.data_size = content.size() - input.data_begin;
   return input;
 }
 
 /// Number of values of `value_size` bytes that an array of that shape has; fails if the file is shorter.
 inline std::size_t npy_count_in(const NpyInput& input, std::span<const std::size_t> shape,
                                 std::size_t value_size) {
-  const auto count = npy_count(shape, static_cast<std::size_t>(input.data_size / value_size));
+  const auto count = npy_count(shape, input.data_size / value_size);
   if (!count)
-    fail<FileError>(input.path, ": the file ends before the array does: ", input.data_size, " bytes of data");
+    fail<FileError>(input.path(), ": the file ends before the array does: ", input.data_size,
+                    " bytes of data");
   return *count;
 }
 
+/// The next values, of which there are enough.
 inline void read_npy_bytes(NpyInput& input, void* to, std::size_t size) {
-  input.file.read(static_cast<char*>(to), static_cast<std::streamsize>(size));
-  if (!input.file)
-    fail<FileError>(input.path, ": cannot read ", size, " bytes of the values that begin at offset ",
-                    input.data_begin);
+  if (size > 0) std::memcpy(to, input.file.text().data() + input.data_begin, size);
+  input.data_begin += size;
+  input.data_size -= size;
 }
 
 /// The next values as floats, stored as `Stored` in an order of bytes that may not be this machine's.
@@ -223,8 +223,13 @@ void read_npy_floats(NpyInput& input, bool is_swapped, std::span<float> values) 
 
 }  // namespace detail
 
-/// Whether a file begins as .npy files do, whatever its name is. False if it cannot be opened.
+/// Whether a file begins as .npy files do, whatever its name is.
+inline bool is_npy(const MappedFile& file) { return file.text().starts_with(detail::npy_magic); }
+
+/// The same of the file at `path`; false if it is no regular file, such as a pipe, or cannot be opened.
 inline bool is_npy(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return false;
   std::ifstream file(path, std::ios::binary);
   char start[detail::npy_magic.size()] = {};
   file.read(start, sizeof start);
@@ -235,17 +240,17 @@ inline bool is_npy(const std::filesystem::path& path) {
 /// the array is in Fortran order. Nothing larger than the file is allocated.
 template <class T>
 NpyArray<T> read_npy(const std::filesystem::path& path) {
-  detail::NpyInput input = detail::open_npy(path);
+  detail::NpyInput input = detail::open_npy(MappedFile(path));
   const std::string type = detail::npy_type<T>();
-  const std::string_view found_type = detail::npy_value(input.path, input.header, "'descr'");
+  const std::string_view found_type = detail::npy_value(input.path(), input.header, "'descr'");
   if (!found_type.starts_with(type))
-    detail::fail<FileError>(input.path, ": expected values of type ", type, ", found ",
+    detail::fail<FileError>(input.path(), ": expected values of type ", type, ", found ",
                             found_type.substr(0, type.size()));
-  if (!detail::npy_value(input.path, input.header, "'fortran_order'").starts_with("False"))
-    detail::fail<FileError>(input.path, ": the array is in Fortran order; C order is supported");
+  if (!detail::npy_value(input.path(), input.header, "'fortran_order'").starts_with("False"))
+    detail::fail<FileError>(input.path(), ": the array is in Fortran order; C order is supported");
 
-  const std::string_view shape = detail::npy_value(input.path, input.header, "'shape'");
-  NpyArray<T> array{detail::npy_shape(input.path, shape), {}};
+  const std::string_view shape = detail::npy_value(input.path(), input.header, "'shape'");
+  NpyArray<T> array{detail::npy_shape(input.path(), shape), {}};
   array.values.resize(detail::npy_count_in(input, array.shape, sizeof(T)));
   detail::read_npy_bytes(input, array.values.data(), array.values.size() * sizeof(T));
   return array;
@@ -254,21 +259,22 @@ NpyArray<T> read_npy(const std::filesystem::path& path) {
 /// Reads a matrix as float32: an array of two dimensions, of 16, 32 or 64 bit floats, little- or big-endian,
 /// in C or Fortran order. Values beyond the range of float32 become infinite. Throws FileError if the file is
 /// not a complete .npy file of such an array.
-inline RowMajorMatrix<float> read_npy_matrix(const std::filesystem::path& path) {
-  detail::NpyInput input = detail::open_npy(path);
-  const std::string_view type = detail::npy_value(input.path, input.header, "'descr'").substr(0, 5);
+inline RowMajorMatrix<float> read_npy_matrix(MappedFile file) {
+  detail::NpyInput input = detail::open_npy(std::move(file));
+  const std::string_view type = detail::npy_value(input.path(), input.header, "'descr'").substr(0, 5);
   const bool is_float = type.size() == 5 && (type[1] == '<' || type[1] == '>') && type[2] == 'f' &&
                         (type[3] == '2' || type[3] == '4' || type[3] == '8') && type[4] == type[0];
-  if (!is_float) detail::fail<FileError>(input.path, ": expected floats, 'f2', 'f4' or 'f8', found ", type);
+  if (!is_float) detail::fail<FileError>(input.path(), ": expected floats, 'f2', 'f4' or 'f8', found ", type);
   const bool is_transposed =
-      detail::npy_value(input.path, input.header, "'fortran_order'").starts_with("True");
-  const auto shape = detail::npy_shape(input.path, detail::npy_value(input.path, input.header, "'shape'"));
+      detail::npy_value(input.path(), input.header, "'fortran_order'").starts_with("True");
+  const auto shape =
+      detail::npy_shape(input.path(), detail::npy_value(input.path(), input.header, "'shape'"));
   if (shape.size() != 2)
-    detail::fail<FileError>(input.path, ": the array has ", shape.size(), " dimensions, not 2");
+    detail::fail<FileError>(input.path(), ": the array has ", shape.size(), " dimensions, not 2");
   constexpr std::size_t most = (std::numeric_limits<std::int32_t>::max)();
   if (shape[0] > most || shape[1] > most)
-    detail::fail<FileError>(input.path, ": the array is ", shape[0], " x ", shape[1], ": over the limit of ",
-                            most, " rows or columns");
+    detail::fail<FileError>(input.path(), ": the array is ", shape[0], " x ", shape[1],
+                            ": over the limit of ", most, " rows or columns");
   detail::npy_count_in(input, shape, static_cast<std::size_t>(type[3] - '0'));
 
   const auto rows = static_cast<Eigen::Index>(shape[0]), columns = static_cast<Eigen::Index>(shape[1]);
@@ -281,6 +287,11 @@ inline RowMajorMatrix<float> read_npy_matrix(const std::filesystem::path& path) 
   if (type[3] == '8') detail::read_npy_floats<double>(input, is_swapped, values);
   if (is_transposed) return matrix.transpose();
   return matrix;
+}
+
+/// The same of the file at `path`.
+inline RowMajorMatrix<float> read_npy_matrix(const std::filesystem::path& path) {
+  return read_npy_matrix(MappedFile(path));
 }
 
 }  // namespace KRONECKER_NAMESPACE

@@ -7,6 +7,7 @@
 #include <kronecker/files/mapped_file.hpp>
 #include <kronecker/files/replace_file.hpp>
 #include <kronecker/files/tensor_type.hpp>
+#include <kronecker/files/wrong_file.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/shared_array.hpp>
 #include <kronecker/utf8.hpp>
@@ -99,9 +100,13 @@ class SafetensorsFile {
  public:
   /// Maps the file and checks its whole header: that it is complete, unique names, known types, and offsets
   /// that fit the shapes and cover the rest of the file without holes or overlaps. Values are not looked at.
-  /// Throws FileError with the path and the tensor. O(size of the header).
-  explicit SafetensorsFile(const std::filesystem::path& path) : file_(path) {
+  /// Throws FileError with the path and the tensor, or with what the file is instead. O(size of the header).
+  explicit SafetensorsFile(const std::filesystem::path& path) : SafetensorsFile(MappedFile(path)) {}
+
+  /// The same for a file that is open.
+  explicit SafetensorsFile(MappedFile file) : file_(std::move(file)) {
     constexpr std::size_t length_size = 8;
+    detail::refuse_other_kind(path(), file_.text(), FileKind::safetensors);
     if (file_.size() < length_size)
       fail("the file has ", file_.size(), " bytes, not even the 8 of the header's length");
     std::uint64_t header_size = 0;
@@ -111,7 +116,9 @@ class SafetensorsFile {
     if (header_size > largest_header || header_size > file_.size() - length_size)
       fail("the header is said to take ", header_size, " bytes of a file of ", file_.size());
     const auto data_begin = length_size + static_cast<std::size_t>(header_size);
-    read_header(file_.text().substr(length_size, static_cast<std::size_t>(header_size)), data_begin);
+    // A copy: the file may be written into, and is trusted to be what was checked.
+    read_header(std::string(file_.text().substr(length_size, static_cast<std::size_t>(header_size))),
+                data_begin);
     check_coverage(data_begin);
   }
 
@@ -145,7 +152,7 @@ class SafetensorsFile {
     detail::fail<FileError>(path(), ": ", parts...);
   }
 
-  void read_header(std::string_view text, std::size_t data_begin) {
+  void read_header(const std::string& text, std::size_t data_begin) {
     using nlohmann::json;
     std::vector<std::set<std::string>> keys(1);  // of the objects that are open
     std::optional<std::string> duplicate;
