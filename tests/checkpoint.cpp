@@ -4,6 +4,8 @@
 
 #include <kronecker/files/checkpoint.hpp>
 
+#include <limits>
+
 using kronecker::export_projection;
 using kronecker::export_table;
 using kronecker::FileError;
@@ -103,7 +105,63 @@ TEST_CASE("a name that is missing or ambiguous, and a tensor that is no matrix o
         }).ends_with("tensor 'flat' has 1 dimensions, not 2"));
   CHECK(message_of<FileError>([&] {
           read_matrix(path, "bytes");
-        }).ends_with("tensor 'bytes' is of type U8; F32, F16 and BF16 are supported"));
+        }).ends_with("tensor 'bytes' is of type U8; F64, F32, F16, BF16, F8_E4M3 and F8_E5M2 are supported"));
+}
+
+TEST_CASE("floats of 64 and of 8 bits are read as float32") {
+  const ScratchFolder folder("checkpoint");
+  const auto path = folder / "model.safetensors";
+  write_matrices<double>(path, {"weight"}, golden_weight.cast<double>());
+  CHECK(read_matrix(path, "weight") == golden_weight);
+  const auto write_bytes = [&](std::ostream& file) { file << "\x38\x40\xB8\x7E"; };
+  RowMajorMatrix<float> e4m3(2, 2), e5m2(2, 2);
+  e4m3 << 1, 2, -1, 448;
+  e5m2 << 0.5f, 2, -0.5f, std::numeric_limits<float>::quiet_NaN();
+  kronecker::write_safetensors(path, {{"weight", "F8_E4M3", {2, 2}, write_bytes}});
+  CHECK(read_matrix(path, "weight") == e4m3);
+  kronecker::write_safetensors(path, {{"weight", "F8_E5M2", {2, 2}, write_bytes}});
+  CHECK(read_matrix(path, "weight").topRows(1) == e5m2.topRows(1));
+  kronecker::write_safetensors(path, {{"weight", "F8_E4M3", {2, 2}, write_bytes},
+                                      {"weight_scale_inv", "F8_E4M3", {2, 2}, write_bytes}});
+  CHECK(message_of<FileError>([&] { read_matrix(path, "weight"); })
+            .ends_with(": tensor 'weight' is of type F8_E4M3 and is to be multiplied by 'weight_scale_inv', "
+                       "which is not done here: give a table of another type"));
+}
+
+TEST_CASE("a vocabulary that Model2Vec quantized is read as the table that it stands for") {
+  // model2vec 0.10: embeddings[mapping[id]] * weights[id].
+  const ScratchFolder folder("checkpoint");
+  const auto path = folder / "model.safetensors";
+  const auto writer = [](const auto& numbers) {
+    return [&numbers](std::ostream& file) {
+      file.write(reinterpret_cast<const char*>(numbers.data()),
+                 static_cast<std::streamsize>(numbers.size() * sizeof numbers[0]));
+    };
+  };
+  const std::vector<float> embeddings = {1, 2, 10, 20};
+  std::vector<std::int64_t> mapping = {1, 0, 1};
+  const std::vector<double> weights = {0.5, 3, 1};
+  const auto write = [&] {
+    kronecker::write_safetensors(path, {{"embeddings", "F32", {2, 2}, writer(embeddings)},
+                                        {"mapping", "I64", {3}, writer(mapping)},
+                                        {"weights", "F64", {3}, writer(weights)}});
+  };
+  write();
+  RowMajorMatrix<float> expected(3, 2);
+  expected << 5, 10, 3, 6, 10, 20;
+  CHECK(read_matrix(path, "embeddings") == expected);
+  const std::vector<std::int32_t> narrow = {1, 0, 1};
+  kronecker::write_safetensors(
+      path, {{"embeddings", "F32", {2, 2}, writer(embeddings)}, {"mapping", "I32", {3}, writer(narrow)}});
+  expected << 10, 20, 1, 2, 10, 20;
+  CHECK(read_matrix(path, "embeddings") == expected);
+  for (const std::int64_t outside : {-1, 2}) {
+    mapping[1] = outside;
+    write();
+    CHECK(message_of<FileError>([&] { read_matrix(path, "embeddings"); })
+              .ends_with(": 'mapping' gives token id 1 row " + std::to_string(outside) +
+                         " of the 2 of 'embeddings'"));
+  }
 }
 
 TEST_CASE("a matrix with a dimension that no matrix can have is refused, also beside a 0") {

@@ -109,7 +109,7 @@ TEST_CASE("metadata that ends anywhere is refused") {
 TEST_CASE("a damaged GGUF file is refused with the place") {
   const std::uint64_t huge = std::uint64_t{1} << 63;
   CHECK(parse_message("GGML") == "byte 0: expected the magic string GGUF");
-  CHECK(parse_message("") == "byte 0: expected the magic string GGUF");
+  CHECK(parse_message("") == "expected a GGUF file, found an empty file");
   CHECK(parse_message("GGUF\3") == "byte 4: expected 4 bytes more, but only 1 are left");
   CHECK(parse_message(file({}, 1)) ==
         "byte 8: GGUF version 1; versions 2 and 3, little-endian, are supported");

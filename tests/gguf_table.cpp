@@ -206,10 +206,11 @@ TEST_CASE("a model that the table does not fit is refused, and no file is change
 }
 
 TEST_CASE("a tensor without values may lie anywhere") {
-  const std::vector<gguf::Tensor> empty = {{"odd", {0, 3}, 999, ""}, {"none", {3, 0}, 0, ""}};
-  const std::string source = model_file(metadata, {empty[0], table_tensor, empty[1], head_tensor, empty[0]});
+  const std::vector<gguf::Tensor> empty = {
+      {"odd", {0, 3}, 999, ""}, {"none", {3, 0}, 0, ""}, {"last", {0, 3}, 999, ""}};
+  const std::string source = model_file(metadata, {empty[0], table_tensor, empty[1], head_tensor, empty[2]});
   CHECK(exported(source) ==
-        model_file(metadata, {empty[0], new_table(GgmlType::f32), empty[1], head_tensor, empty[0]}));
+        model_file(metadata, {empty[0], new_table(GgmlType::f32), empty[1], head_tensor, empty[2]}));
 }
 
 TEST_CASE("a model whose tensors are cut off or overlap is refused") {
@@ -237,6 +238,12 @@ TEST_CASE("a model whose tensors are cut off or overlap is refused") {
   too_long.shape = {std::uint64_t{1} << 40, std::uint64_t{1} << 40};
   CHECK(gguf_table_message<FileError>(model_file(metadata, {too_long, table_tensor, head_tensor}))
             .starts_with("tensor 'output_norm.weight' takes 18446744073709551615 bytes"));
+}
+
+TEST_CASE("two tensors of one name are refused, as by gguf-py and llama.cpp") {
+  CHECK(gguf_table_message<FileError>(
+            model_file(metadata, {table_tensor, head_tensor, norm_tensor, head_tensor})) ==
+        "two tensors are named 'output.weight'");
 }
 
 TEST_CASE("a damaged directory is refused with the place") {

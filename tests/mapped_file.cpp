@@ -45,7 +45,7 @@ TEST_CASE("what cannot be mapped is named with the reason") {
   CHECK(message_of<FileError>([&] { MappedFile{missing}; }) ==
         missing + ": cannot open the file: No such file or directory");
   CHECK(message_of<FileError>([&] { MappedFile{folder.path()}; }) ==
-        folder.path().string() + ": a folder, not a file");
+        folder.path().string() + ": a folder, not a regular file");
 }
 
 #if __has_include(<sys/wait.h>)
@@ -72,7 +72,8 @@ TEST_CASE("a named pipe that nobody writes to is refused instead of waited for, 
   CHECK(message_of<FileError>([&] { MappedFile{pipe}; }) ==
         pipe + ": a named pipe that nothing is writing to");
   if (std::filesystem::exists("/dev/null"))
-    CHECK(message_of<FileError>([&] { MappedFile{"/dev/null"}; }) == "/dev/null: a device, not a file");
+    CHECK(message_of<FileError>([&] { MappedFile{"/dev/null"}; }) ==
+          "/dev/null: a device, not a regular file");
 }
 
 TEST_CASE("a file that says no size, or cannot be mapped, is read") {

@@ -84,7 +84,7 @@ TEST_CASE("a damaged .npy file is refused with its path and what is wrong") {
     std::string content = good;
     return content.replace(content.find(what), what.size(), by);
   };
-  CHECK(message("") == "not a .npy file: the first 6 bytes are not its magic string");
+  CHECK(message("") == "expected a NumPy array (.npy), found an empty file");
   CHECK(message("\x93NUMP") == "not a .npy file: the first 6 bytes are not its magic string");
   CHECK(message(replaced(std::string("Y\1", 2), "Y\4")) ==
         ".npy format version 4 is unknown; versions 1 to 3 are supported");

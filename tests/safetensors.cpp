@@ -79,7 +79,7 @@ TEST_CASE("every breach of the format is refused with the path and the place") {
                                      const std::string& offsets, std::size_t value_bytes) {
     return message(file_with(R"({"t":)" + entry(type, shape, offsets) + "}", value_bytes));
   };
-  CHECK(message("") == "the file has 0 bytes, not even the 8 of the header's length");
+  CHECK(message("") == "expected a safetensors file, found an empty file");
   CHECK(message("1234567") == "the file has 7 bytes, not even the 8 of the header's length");
   CHECK(message(file_with("{}", 0).substr(0, 9)) == "the header is said to take 2 bytes of a file of 9");
   CHECK(message(std::string(8, '\xff') + "{}") ==

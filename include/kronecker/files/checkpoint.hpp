@@ -5,22 +5,24 @@
 
 #include <kronecker/embedding.hpp>
 #include <kronecker/error.hpp>
+#include <kronecker/files/gguf_matrix.hpp>
+#include <kronecker/files/mapped_file.hpp>
 #include <kronecker/files/safetensors.hpp>
 #include <kronecker/files/table.hpp>
+#include <kronecker/files/tensor_name.hpp>
+#include <kronecker/files/wrong_file.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/projection.hpp>
 #include <kronecker/types.hpp>
 
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <iterator>
-#include <limits>
 #include <ostream>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -29,10 +31,15 @@
 namespace KRONECKER_NAMESPACE {
 
 /// A matrix of a checkpoint as float32. `name` is its tensor's full name, or a suffix after a dot that is
-/// unique: "projection.weight" finds "transformer.wte.projection.weight". `path` is a safetensors file, or
-/// the `model.safetensors.index.json` of a checkpoint in several. The tensor is F32, F16 or BF16. Throws
-/// FileError if there is no such matrix, or several.
+/// unique: "projection.weight" finds "transformer.wte.projection.weight". `path` is a safetensors file, the
+/// `model.safetensors.index.json` of a checkpoint in several, or a GGUF model. The tensor is F64, F32, F16,
+/// BF16, F8_E4M3 or F8_E5M2, or one that `read_gguf_matrix` reads; F64 is rounded, and becomes infinite
+/// beyond the range of float32. The `embeddings` of a Model2Vec file become the table that its `mapping` and
+/// its `weights` make of them. Throws FileError if there is no such matrix, or several.
 RowMajorMatrix<float> read_matrix(const std::filesystem::path& path, std::string_view name);
+
+/// The same of a safetensors file or a GGUF model that is open.
+RowMajorMatrix<float> read_matrix(const MappedFile& file, std::string_view name);
 
 /// The safetensors files of a checkpoint, sorted: `path` itself, or those that its index names, whether they
 /// are there or not. Throws FileError if a .json file is no index.
@@ -80,17 +87,69 @@ void export_table(const std::filesystem::path& path, const KroneckerEmbedding<Ro
 namespace detail {
 
 template <class Stored>
-RowMajorMatrix<float> matrix_of(const SafetensorsFile& file, const TensorInfo& tensor) {
-  const auto rows = static_cast<Eigen::Index>(tensor.shape[0]);
-  const auto columns = static_cast<Eigen::Index>(tensor.shape[1]);
+void read_floats_of(const SafetensorsFile& file, const TensorInfo& tensor, std::span<float> to) {
   const SharedArray<Stored> values = file.values<Stored>(tensor);
-  return Eigen::Map<const RowMajorMatrix<Stored>>(values.data(), rows, columns).template cast<float>();
+  for (std::size_t i = 0; i < to.size(); ++i) to[i] = static_cast<float>(values[i]);
+}
+
+/// The values of a tensor of floats, which are as many as `to` takes.
+inline void read_floats(const SafetensorsFile& file, const TensorInfo& tensor, std::span<float> to) {
+  if (tensor.type == "F32") return read_floats_of<float>(file, tensor, to);
+  if (tensor.type == "F16") return read_floats_of<Eigen::half>(file, tensor, to);
+  if (tensor.type == "BF16") return read_floats_of<Eigen::bfloat16>(file, tensor, to);
+  if (tensor.type == "F64") return read_floats_of<double>(file, tensor, to);
+  if (tensor.type.starts_with("F8"))
+    for (const TensorInfo& other : file.tensors())
+      if (other.name.starts_with(tensor.name + "_scale"))
+        fail<FileError>(file.path(), ": tensor '", tensor.name, "' is of type ", tensor.type,
+                        " and is to be multiplied by '", other.name,
+                        "', which is not done here: give a table of another type");
+  if (tensor.type == "F8_E4M3") return read_floats_of<Float8E4M3>(file, tensor, to);
+  if (tensor.type == "F8_E5M2") return read_floats_of<Float8E5M2>(file, tensor, to);
+  fail<FileError>(file.path(), ": tensor '", tensor.name, "' is of type ", tensor.type,
+                  "; F64, F32, F16, BF16, F8_E4M3 and F8_E5M2 are supported");
+}
+
+template <class Index>
+RowMajorMatrix<float> mapped_rows(const SafetensorsFile& file, const TensorInfo& mapping,
+                                  const RowMajorMatrix<float>& rows) {
+  const SharedArray<Index> indices = file.values<Index>(mapping);
+  check_matrix_size(file.path(), mapping.name, indices.size(), static_cast<std::size_t>(rows.cols()));
+  RowMajorMatrix<float> table(static_cast<Eigen::Index>(indices.size()), rows.cols());
+  for (std::size_t id = 0; id < indices.size(); ++id) {
+    const Index index = indices[id];
+    if (index < 0 || index >= rows.rows())
+      fail<FileError>(file.path(), ": 'mapping' gives token id ", id, " row ", index, " of the ", rows.rows(),
+                      " of 'embeddings'");
+    table.row(static_cast<Eigen::Index>(id)) = rows.row(static_cast<Eigen::Index>(index));
+  }
+  return table;
+}
+
+/// The table that a file of Model2Vec stands for: a `mapping`, if it is there, says which row each token has,
+/// and `weights`, if they are there, what it is multiplied by.
+inline RowMajorMatrix<float> model2vec_table(const SafetensorsFile& file, RowMajorMatrix<float> rows) {
+  const auto vector_of = [&](std::string_view name, std::string_view types) -> const TensorInfo* {
+    const TensorInfo* const tensor = file.find(name);
+    const bool fits = tensor && tensor->shape.size() == 1 && types.find(tensor->type) != types.npos;
+    return fits ? tensor : nullptr;
+  };
+  if (const TensorInfo* const mapping = vector_of("mapping", "I32 I64"))
+    rows = mapping->type == "I32" ? mapped_rows<std::int32_t>(file, *mapping, rows)
+                                  : mapped_rows<std::int64_t>(file, *mapping, rows);
+  const TensorInfo* const weights = vector_of("weights", "F64 F32 F16 BF16");
+  if (!weights || weights->count != static_cast<std::size_t>(rows.rows())) return rows;
+  std::vector<float> factors(weights->count);
+  read_floats(file, *weights, factors);
+  for (std::size_t id = 0; id < factors.size(); ++id) rows.row(static_cast<Eigen::Index>(id)) *= factors[id];
+  return rows;
 }
 
 /// The object of an index that says which file a tensor is in.
 inline nlohmann::json read_weight_map(const std::filesystem::path& path) {
   const MappedFile file(path);
-  const auto index = nlohmann::json::parse(file.text(), nullptr, /*allow_exceptions=*/false);
+  refuse_other_kind(file.path(), file.text(), FileKind::json);
+  const auto index = nlohmann::json::parse(std::string(file.text()), nullptr, /*allow_exceptions=*/false);
   if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object())
     fail<FileError>(path.string(), ": not the index of a checkpoint: it has no object 'weight_map'");
   return index["weight_map"];
@@ -103,21 +162,6 @@ inline std::filesystem::path shard_of(const std::filesystem::path& path, const s
   return path.parent_path() / entry.get<std::string>();
 }
 
-/// The file that holds the tensor, and its full name: the checkpoint itself, or the one its index names.
-inline std::pair<std::filesystem::path, std::string> locate_tensor(const std::filesystem::path& path,
-                                                                   std::string_view name) {
-  std::vector<std::string> names;
-  if (path.extension() != ".json") {
-    const SafetensorsFile file(path);
-    for (const TensorInfo& tensor : file.tensors()) names.push_back(tensor.name);
-    return {path, unique_name(path.string(), names, name)};
-  }
-  const auto files = read_weight_map(path);
-  for (const auto& entry : files.items()) names.push_back(entry.key());
-  const std::string found = unique_name(path.string(), names, name);
-  return {shard_of(path, found, files[found]), found};
-}
-
 }  // namespace detail
 
 inline std::vector<std::filesystem::path> checkpoint_files(const std::filesystem::path& path) {
@@ -128,21 +172,32 @@ inline std::vector<std::filesystem::path> checkpoint_files(const std::filesystem
   return {files.begin(), files.end()};
 }
 
-inline RowMajorMatrix<float> read_matrix(const std::filesystem::path& path, std::string_view name) {
-  const auto [shard, full_name] = detail::locate_tensor(path, name);
-  const SafetensorsFile file(shard);
-  const TensorInfo* tensor = file.find(full_name);
-  if (tensor == nullptr)
-    detail::fail<FileError>(file.path(), ": the tensor '", full_name, "' is not in this file");
-  if (tensor->shape.size() != 2)
-    detail::fail<FileError>(file.path(), ": tensor '", full_name, "' has ", tensor->shape.size(),
+inline RowMajorMatrix<float> read_matrix(const MappedFile& mapped, std::string_view name) {
+  if (kind_of_content(mapped.text()) == FileKind::gguf) return read_gguf_matrix(mapped, name);
+  const SafetensorsFile file(mapped);
+  std::vector<std::string> names;
+  for (const TensorInfo& tensor : file.tensors()) names.push_back(tensor.name);
+  const TensorInfo& tensor = *file.find(detail::unique_name(file.path(), names, name));
+  if (tensor.shape.size() != 2)
+    detail::fail<FileError>(file.path(), ": tensor '", tensor.name, "' has ", tensor.shape.size(),
                             " dimensions, not 2");
-  detail::check_matrix_size(file.path(), full_name, tensor->shape[0], tensor->shape[1]);
-  if (tensor->type == "F32") return detail::matrix_of<float>(file, *tensor);
-  if (tensor->type == "F16") return detail::matrix_of<Eigen::half>(file, *tensor);
-  if (tensor->type == "BF16") return detail::matrix_of<Eigen::bfloat16>(file, *tensor);
-  detail::fail<FileError>(file.path(), ": tensor '", full_name, "' is of type ", tensor->type,
-                          "; F32, F16 and BF16 are supported");
+  detail::check_matrix_size(file.path(), tensor.name, tensor.shape[0], tensor.shape[1]);
+  RowMajorMatrix<float> matrix(static_cast<Eigen::Index>(tensor.shape[0]),
+                               static_cast<Eigen::Index>(tensor.shape[1]));
+  detail::read_floats(file, tensor, {matrix.data(), tensor.count});
+  return tensor.name == "embeddings" ? detail::model2vec_table(file, std::move(matrix)) : matrix;
+}
+
+inline RowMajorMatrix<float> read_matrix(const std::filesystem::path& path, std::string_view name) {
+  if (path.extension() != ".json") return read_matrix(MappedFile(path), name);
+  const auto files = detail::read_weight_map(path);
+  std::vector<std::string> names;
+  for (const auto& entry : files.items()) names.push_back(entry.key());
+  const std::string found = detail::unique_name(path.string(), names, name);
+  const SafetensorsFile file(detail::shard_of(path, found, files[found]));
+  if (!file.find(found))
+    detail::fail<FileError>(file.path(), ": the tensor '", found, "' is not in this file");
+  return read_matrix(MappedFile(file.path()), found);
 }
 
 }  // namespace KRONECKER_NAMESPACE

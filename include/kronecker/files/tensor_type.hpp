@@ -2,6 +2,7 @@
 
 /// The types of a tensor's values, by the names that safetensors gives them, and their sizes.
 
+#include <kronecker/files/float8.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
 
@@ -49,6 +50,16 @@ constexpr std::string_view tensor_type_name() {
     return "U8";
   else if constexpr (std::is_same_v<T, std::int8_t>)
     return "I8";
+  else if constexpr (std::is_same_v<T, std::int32_t>)
+    return "I32";
+  else if constexpr (std::is_same_v<T, std::int64_t>)
+    return "I64";
+  else if constexpr (std::is_same_v<T, double>)
+    return "F64";
+  else if constexpr (std::is_same_v<T, Float8E4M3>)
+    return "F8_E4M3";
+  else if constexpr (std::is_same_v<T, Float8E5M2>)
+    return "F8_E5M2";
   else
     static_assert(sizeof(T) == 0, "no tensor type for T");
 }
