@@ -4,6 +4,7 @@
 #include "scratch.hpp"
 
 #include <kronecker/files/model.hpp>
+#include <kronecker/head.hpp>
 
 #include <cstring>
 #include <variant>
@@ -103,6 +104,28 @@ TEST_CASE("a loaded embedding outlives its file") {
   const auto loaded = kronecker::load(folder / "model");
   std::filesystem::remove(folder / "model");
   CHECK(same_bits(loaded.table(), saved.table()));
+}
+
+TEST_CASE(
+    "a file that is written into while it is open gives other numbers, and nothing outside its rows is "
+    "read") {
+  const ScratchFolder folder("model");
+  const auto path = folder / "model";
+  const KroneckerEncoder<128, 16> encoder;
+  const auto saved = saved_embedding(encoder);
+  kronecker::save(path, saved);
+  const auto loaded = kronecker::load(path);
+  const std::size_t size = test_support::content_of(path).size();
+  std::fstream(path, std::ios::in | std::ios::out | std::ios::binary) << std::string(size, '\xFF');
+  CHECK(loaded.token_bytes() == saved.token_bytes());
+  CHECK(std::equal(loaded.token_bytes().lengths().begin(), loaded.token_bytes().lengths().end(),
+                   saved.token_bytes().lengths().begin()));
+  CHECK(loaded.table().rows() == saved.vocab_size());  // numbers as the file has them now; or as it had them
+  const kronecker::KroneckerHead head(loaded);
+  const std::vector<float> hidden(static_cast<std::size_t>(loaded.d_model()), 1.0f);
+  std::vector<float> logits(static_cast<std::size_t>(loaded.vocab_size()));
+  head.logits(loaded, hidden, logits);
+  CHECK(loaded.with_vocabulary(kronecker::Vocabulary({"a"})).vocab_size() == 1);
 }
 
 TEST_CASE("a file from a newer version or damaged is refused by name") {
