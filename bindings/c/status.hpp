@@ -12,33 +12,43 @@
 #include <exception>
 #include <new>
 #include <stdexcept>
+#include <string>
 
 namespace kronecker_c {
 
 inline constexpr std::size_t message_size = 1024;
-/// Of the last call of this thread that failed. Of a fixed size, so that an error can be told when memory is
-/// short.
-inline thread_local char message[message_size];
+/// Messages of the last call of this thread that failed: one of a fixed size, so that an error can be told
+/// when memory is short, and one for what is longer, as with a long path.
+inline thread_local char short_message[message_size];
+inline thread_local std::string long_message;
+inline thread_local const char* message = "";  ///< The last one, in one of the two.
 
-/// Keeps a message; of one that is too long the middle is left out, since it begins with a path and ends with
-/// what is wrong.
+/// Keeps a message. Where it is long and there is no memory for it, its middle is left out, since it begins
+/// with a path and ends with what is wrong.
 inline kronecker_status failed(kronecker_status status, const char* what) noexcept {
   constexpr char gap[] = " ... ";
   constexpr std::size_t most = message_size - 1, gap_size = sizeof gap - 1, head = 256;
   const std::size_t length = std::strlen(what);
+  message = short_message;
   if (length <= most) {
-    std::memcpy(message, what, length);
-    message[length] = '\0';
+    std::memcpy(short_message, what, length);
+    short_message[length] = '\0';
     return status;
+  }
+  try {
+    long_message.assign(what, length);
+    message = long_message.c_str();
+    return status;
+  } catch (const std::bad_alloc&) {
   }
   const auto begins_character = [](char byte) { return (static_cast<unsigned char>(byte) & 0xc0) != 0x80; };
   std::size_t end = head, begin = length - (most - head - gap_size);
   while (end > head - 3 && !begins_character(what[end])) --end;
   while (begin < length && !begins_character(what[begin])) ++begin;
-  std::memcpy(message, what, end);
-  std::memcpy(message + end, gap, gap_size);
-  std::memcpy(message + end + gap_size, what + begin, length - begin);
-  message[end + gap_size + length - begin] = '\0';
+  std::memcpy(short_message, what, end);
+  std::memcpy(short_message + end, gap, gap_size);
+  std::memcpy(short_message + end + gap_size, what + begin, length - begin);
+  short_message[end + gap_size + length - begin] = '\0';
   return status;
 }
 

@@ -121,6 +121,16 @@ TEST_CASE("mistakes have a code and a message, and write nothing") {
   CHECK(std::string(kronecker_version()) == "0.2.0");
 }
 
+TEST_CASE("a message keeps its reason behind a path of any length") {
+  kronecker_embedding* embedding = nullptr;
+  for (const std::size_t length : {100u, 1000u, 3000u}) {
+    std::string path = "/no";
+    while (path.size() < length) path += "/folder";
+    CHECK(kronecker_open(path.c_str(), &embedding) == KRONECKER_FILE_ERROR);
+    CHECK(kronecker_error_message() == path + ": cannot open the file: No such file or directory");
+  }
+}
+
 TEST_CASE("many threads use one embedding, each with its own message") {
   const ScratchFolder folder("c_interface");
   const Embedding embedding = make_embedding();
