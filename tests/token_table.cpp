@@ -4,6 +4,8 @@
 
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 using kronecker::FileError;
 using kronecker::TokenText;
@@ -59,6 +61,16 @@ TEST_CASE("a table of tokens has holes where no token was put") {
   CHECK(vocabulary.bytes(3) == "c");
   CHECK(vocabulary.is_special(3));
   CHECK_FALSE(vocabulary.is_special(1));
+}
+
+TEST_CASE("what is noted about a table of tokens is said once, by its vocabulary") {
+  TokenTable table("file", 10);
+  table.token(0, "here") = {"a", TokenKind::text};
+  table.note("two of ", 3, " are missing");
+  table.note("a rule is assumed");
+  table.note("two of ", 3, " are missing");
+  const auto vocabulary = std::move(table).vocabulary(TokenText::raw);
+  CHECK(vocabulary.notes() == std::vector<std::string>{"two of 3 are missing", "a rule is assumed"});
 }
 
 TEST_CASE("a table of tokens refuses what a file cannot mean") {

@@ -2,6 +2,10 @@
 
 #include <kronecker/vocabulary.hpp>
 
+#include <string>
+#include <utility>
+#include <vector>
+
 using kronecker::Vocabulary;
 
 TEST_CASE("a token id leads to its bytes") {
@@ -65,4 +69,13 @@ TEST_CASE("special tokens are told from the rest") {
 TEST_CASE("a vocabulary without tokens is refused") {
   CHECK(message_of<std::invalid_argument>([] { Vocabulary(std::vector<std::string>{}); }) ==
         "a vocabulary of 0 tokens: it needs at least 1");
+}
+
+TEST_CASE("a vocabulary carries what its reader wants known") {
+  CHECK(Vocabulary(std::vector<std::string>{"a"}).with_notes({}).size() == 1);
+  const Vocabulary vocabulary =
+      Vocabulary(std::vector<std::string>{"a", "b"}).with_notes({"something is assumed"});
+  const Vocabulary copy = vocabulary;
+  CHECK(copy.notes() == std::vector<std::string>{"something is assumed"});
+  CHECK(copy.bytes(1) == "b");
 }

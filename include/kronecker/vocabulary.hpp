@@ -55,6 +55,12 @@ class Vocabulary {
     return vocabulary;
   }
 
+  /// The same vocabulary with the notes of its reader.
+  Vocabulary with_notes(std::vector<std::string> notes) && {
+    notes_ = std::move(notes);
+    return std::move(*this);
+  }
+
   /// Number of tokens, V.
   TokenId size() const noexcept { return static_cast<TokenId>(ends_.size()); }
 
@@ -65,6 +71,11 @@ class Vocabulary {
     return bytes_of(id);
   }
   std::string_view bytes(TokenId) const&& = delete;
+
+  /// What its reader wants known, a sentence each: what it assumed because the file does not say it, what is
+  /// missing, what is lost. Empty if there is nothing; programs print them to standard error.
+  const std::vector<std::string>& notes() const& noexcept { return notes_; }
+  const std::vector<std::string>& notes() const&& = delete;
 
   /// Whether token `id` is special: one that its tokenizer inserts or reserves (begin of text, padding)
   /// rather than finds in a text. Throws std::out_of_range if there is no such id. O(log of their number).
@@ -107,6 +118,7 @@ class Vocabulary {
   std::vector<std::size_t> ends_;      // where each token's bytes end
   std::vector<TokenId> ids_by_bytes_;  // sorted by bytes, then id
   std::vector<TokenId> special_ids_;   // sorted
+  std::vector<std::string> notes_;     // of its reader
 };
 
 }  // namespace KRONECKER_NAMESPACE

@@ -126,6 +126,16 @@ class TokenTable {
     return token;
   }
 
+  /// Has the vocabulary say a sentence, made of the given texts and numbers, about what was assumed, is
+  /// missing or is lost; once, however often it is noted.
+  template <class... Parts>
+  void note(const Parts&... parts) {
+    std::string sentence;
+    (append(sentence, parts), ...);
+    if (std::find(notes_.begin(), notes_.end(), sentence) == notes_.end())
+      notes_.push_back(std::move(sentence));
+  }
+
   /// The vocabulary of all tokens. Throws FileError if there is none, or if a string is not of its kind.
   Vocabulary vocabulary(TokenText text) && {
     if (tokens_.empty()) fail<FileError>(path_, ": the file has no tokens");
@@ -141,13 +151,15 @@ class TokenTable {
       bytes[id] = std::move(*found);
       if (tokens_[id].kind == TokenKind::special) special_ids.push_back(static_cast<TokenId>(id));
     }
-    return Vocabulary::with_special_ids(std::move(bytes), std::move(special_ids));
+    return Vocabulary::with_special_ids(std::move(bytes), std::move(special_ids))
+        .with_notes(std::move(notes_));
   }
 
  private:
   std::string path_;
   std::uint64_t id_limit_;
   std::vector<TokenString> tokens_;
+  std::vector<std::string> notes_;
 };
 
 }  // namespace detail
