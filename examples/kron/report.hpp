@@ -8,6 +8,8 @@
 
 #include <kronecker/encoder.hpp>
 #include <kronecker/files/checkpoint.hpp>
+#include <kronecker/files/file_kind.hpp>
+#include <kronecker/files/mapped_file.hpp>
 #include <kronecker/files/npy.hpp>
 #include <kronecker/version.hpp>
 #include <kronecker/vocabulary.hpp>
@@ -44,12 +46,16 @@ inline ordered_json json_bytes(std::string_view bytes) {
   return report;
 }
 
-/// A matrix of a checkpoint (a safetensors file or the index of several, with the tensor's name) or of a .npy
-/// file.
+/// A matrix of a checkpoint (a safetensors file or the index of several, or a GGUF model, with the tensor's
+/// name) or of a .npy file. Many names in a GGUF model end in "weight": there it is the table's.
 inline kronecker::RowMajorMatrix<float> read_weights(const std::filesystem::path& path,
                                                      const std::string& name) {
-  const bool is_npy = kronecker::is_npy(path) || path.extension() == ".npy";
-  return is_npy ? kronecker::read_npy_matrix(path) : kronecker::read_matrix(path, name);
+  if (path.extension() == ".json") return kronecker::read_matrix(path, name);
+  const kronecker::MappedFile file(path);
+  const kronecker::FileKind kind = kronecker::kind_of_content(file.text());
+  if (kind == kronecker::FileKind::npy || path.extension() == ".npy") return kronecker::read_npy_matrix(file);
+  const bool is_table = kind == kronecker::FileKind::gguf && name == "weight";
+  return kronecker::read_matrix(file, is_table ? "token_embd.weight" : name);
 }
 
 /// The vocabulary with tokens that have no bytes added, until there are `size`. Models have more ids than

@@ -2,6 +2,8 @@
 
 /// Saved embeddings of every size and row type.
 
+#include "rounding_report.hpp"
+
 #include <kronecker/files/model.hpp>
 
 #include <CLI/CLI.hpp>
@@ -73,7 +75,10 @@ struct RowsOption {
     if (type == "F32") kronecker::save(path, embedding);
     if (type == "BF16") kronecker::save(path, embedding.cast<Eigen::bfloat16>());
     if (type == "F16") kronecker::save(path, embedding.cast<Eigen::half>());
-    if (type == "I8") kronecker::save(path, embedding.cast<std::int8_t>());
+    if (type != "I8") return;
+    const auto rounded = embedding.cast<std::int8_t>();
+    kronecker::save(path, rounded);
+    report_rounding(embedding, rounded);
   }
 };
 
