@@ -3,12 +3,14 @@
 /// What a file is, told by its first bytes and not by its name: every magic string that this library knows,
 /// in one place. Readers ask it what they were handed instead of what they read.
 
+#include <kronecker/error.hpp>
 #include <kronecker/namespace.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace KRONECKER_NAMESPACE {
@@ -114,7 +116,7 @@ constexpr FileKind kind_of_zip(std::string_view head) noexcept {
       static_cast<unsigned char>(head[name_size_at]);  // two bytes, but names are short
   const std::string_view name = head.substr(name_at, name_size);
   if (name.ends_with(".npy")) return FileKind::npz;
-  for (const std::string_view end : {"/data.pkl", "/version", "/byteorder", "/.format_version"})
+  for (const std::string_view end : {".pkl", "/data/0", "/version", "/byteorder", "/.format_version"})
     if (name.ends_with(end)) return FileKind::torch_zip;
   return FileKind::zip;
 }
@@ -269,6 +271,13 @@ namespace detail {
 /// What a reader that wants another kind of file says that it found; `content` is the file's, or its front.
 constexpr std::string_view found_instead(std::string_view content) noexcept {
   return name_of(kind_of_content(content));
+}
+
+/// Throws FileError if `content`, that of the file at `path`, shows itself to be of another kind.
+inline void expect_kind(const std::string& path, std::string_view content, FileKind expected) {
+  const FileKind found = kind_of_content(content);
+  if (found != expected && found != FileKind::unknown && found != FileKind::empty)
+    fail<FileError>(path, ": expected ", name_of(expected), ", found ", name_of(found));
 }
 
 }  // namespace detail
