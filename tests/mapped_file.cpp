@@ -45,7 +45,7 @@ TEST_CASE("what cannot be mapped is named with the reason") {
   CHECK(message_of<FileError>([&] { MappedFile{missing}; }) ==
         missing + ": cannot open the file: No such file or directory");
   CHECK(message_of<FileError>([&] { MappedFile{folder.path()}; }) ==
-        folder.path().string() + ": a folder, not a regular file");
+        folder.path().string() + ": not a regular file");
 }
 
 #if __has_include(<sys/wait.h>)

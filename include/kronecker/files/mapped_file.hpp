@@ -101,7 +101,7 @@ class MappedFile {
       fail(path, "cannot open the file: ", std::generic_category().message(errno));
     if (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode)) return read_pipe(path, file.number);
     if (!S_ISREG(status.st_mode))
-      fail(path, S_ISDIR(status.st_mode) ? "a folder, not a regular file" : what_else(file));
+      fail(path, S_ISDIR(status.st_mode) ? "not a regular file" : what_else(file));
     if (static_cast<std::uintmax_t>(status.st_size) > (std::numeric_limits<std::size_t>::max)() / 2)
       fail(path, "a file of ", status.st_size, " bytes is too large for this system");
     const auto size = static_cast<std::size_t>(status.st_size);
