@@ -66,10 +66,28 @@ TEST_CASE("a table that a projection made is found again, in every mode") {
       const FitResult fit = fit_projection(encoder, vocabulary, table);
       CHECK(fit.converged);
       CHECK(fit.explained > 1 - 1e-10);
+      CHECK(fit.r_squared > 1 - 1e-9);
       CHECK(*std::max_element(fit.residual.begin(), fit.residual.end()) < 1e-5f);
       const auto found = KroneckerEmbedding(encoder, vocabulary, fit.projection).table();
       CHECK((found - table).cwiseAbs().maxCoeff() < 1e-5f * table.cwiseAbs().maxCoeff());
     }
+}
+
+TEST_CASE("codes that have nothing to do with a table explain as much of it as chance does") {
+  const Vocabulary vocabulary = random_words(7, 2000);
+  const KroneckerEncoder encoder(6, 5);
+  RowMajorMatrix<float> table = random_table(8, 2000, 40);
+  // By the theory of linear regression, k columns of noise explain k / n of n rows of noise.
+  const FitResult noise = fit_projection(encoder, vocabulary, table, {.ridge = 0});
+  CHECK(noise.chance == 30.0 / 2000);
+  CHECK(std::abs(noise.r_squared - noise.chance) < 0.005);
+  CHECK(noise.mean_share < 0.002);
+  // A row that all tokens share is most of a table, and explains none of their differences.
+  table.rowwise() += Eigen::RowVectorXf::Constant(40, 2.0f);
+  const FitResult shifted = fit_projection(encoder, vocabulary, table, {.ridge = 0});
+  CHECK(std::abs(shifted.mean_share - 4 / (4 + 1.0 / 3)) <
+        0.01);  // values of -1 to 1 have the mean square 1/3
+  CHECK(shifted.r_squared < 0.03);
 }
 
 TEST_CASE("the fit to a random table is the dense least-squares solution") {

@@ -50,6 +50,13 @@ struct FitResult {
   double explained;  ///< 1 - |table - embeddings|^2 / |table|^2, over all tokens; 1 for a table met exactly.
   int iterations;    ///< The most that a column took.
   bool converged;    ///< Whether every column reached the tolerance.
+  /// 1 - |table - embeddings|^2 / |table - its mean row|^2, over all tokens: what the codes explain of what
+  /// makes tokens differ. Below zero if the mean row alone is nearer.
+  double r_squared = 0;
+  /// What `r_squared` is to be expected of codes that have nothing to do with the table: the cells that
+  /// tokens light, for each token, at most 1. A fit that is not well above it explains nothing.
+  double chance = 0;
+  double mean_share = 0;  ///< |mean row|^2 of all tokens / |table|^2: what one row for all tokens explains.
 };
 
 namespace detail {
@@ -189,6 +196,13 @@ inline void measure_residuals(const KroneckerEmbedding<float>& embedding,
     squared_residual += distance * distance;
   }
   fit.explained = squared_table > 0 ? 1 - squared_residual / squared_table : 1.0;
+  const Eigen::RowVectorXd mean = table.cast<double>().colwise().mean();
+  const double squared_differences = (table.cast<double>().rowwise() - mean).squaredNorm();
+  const double squared_mean = static_cast<double>(table.rows()) * mean.squaredNorm();
+  fit.mean_share = squared_table > 0 ? squared_mean / squared_table : 0;
+  fit.r_squared = squared_differences > 0 ? 1 - squared_residual / squared_differences : 0;
+  const auto cells = static_cast<double>(embedding.token_bytes().reached_cells().size());
+  fit.chance = (std::min)(1.0, cells / static_cast<double>(table.rows()));
 }
 
 }  // namespace detail
