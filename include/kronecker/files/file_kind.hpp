@@ -3,14 +3,12 @@
 /// What a file is, told by its first bytes and not by its name: every magic string that this library knows,
 /// in one place. Readers ask it what they were handed instead of what they read.
 
-#include <kronecker/error.hpp>
 #include <kronecker/namespace.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <string_view>
 
 namespace KRONECKER_NAMESPACE {
@@ -271,13 +269,6 @@ namespace detail {
 /// What a reader that wants another kind of file says that it found; `content` is the file's, or its front.
 constexpr std::string_view found_instead(std::string_view content) noexcept {
   return name_of(kind_of_content(content));
-}
-
-/// Throws FileError if `content`, that of the file at `path`, shows itself to be of another kind.
-inline void expect_kind(const std::string& path, std::string_view content, FileKind expected) {
-  const FileKind found = kind_of_content(content);
-  if (found != expected && found != FileKind::unknown && found != FileKind::empty)
-    fail<FileError>(path, ": expected ", name_of(expected), ", found ", name_of(found));
 }
 
 }  // namespace detail
