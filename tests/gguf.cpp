@@ -247,7 +247,7 @@ TEST_CASE("a GGUF file without a vocabulary that can be read is refused with the
         "'tokenizer.ggml.token_type' is not an array of whole numbers");
   CHECK(load_message(file({model("llama"), tokens({"a"}), token_types({6})})) ==
         "token 0: expected a byte such as <0x0A>, found 'a'");
-  CHECK(load_message(file({model("llama"), tokens({"\xFF"})})) == "token 0: expected UTF-8, found '\xFF'");
+  CHECK(load_message(file({model("llama"), tokens({"\xFF"})})) == "token 0: expected UTF-8, found '\\xFF'");
 }
 
 // The expected bytes are those that llama.cpp's token_to_piece makes of these strings (llama-vocab.cpp).

@@ -109,7 +109,7 @@ TEST_CASE("a file that is not a SentencePiece model is refused with the place") 
   CHECK(sentencepiece_message(piece("")) == prefix + "9: a piece has no string");
   CHECK(sentencepiece_message(piece("a", 7)) == prefix + "12: a piece has an unknown type");
   CHECK(sentencepiece_message(piece("a", 6)) == "token 0: expected a byte such as <0x0A>, found 'a'");
-  CHECK(sentencepiece_message(piece("a") + piece("\xFF")) == "token 1: expected UTF-8, found '\xFF'");
+  CHECK(sentencepiece_message(piece("a") + piece("\xFF")) == "token 1: expected UTF-8, found '\\xFF'");
 }
 
 TEST_CASE("a file that models number in another way has a note") {

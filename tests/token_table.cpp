@@ -116,7 +116,7 @@ TEST_CASE("a table of tokens refuses what a file cannot mean") {
   CHECK_THROWS_AS(large.token((1 << 18) + 1, "line ", 1), FileError);
   table.token(2, "line ", 4) = {"\xFF", TokenKind::piece};
   CHECK(message_of<FileError>([&] { std::move(table).vocabulary(TokenText::raw); }) ==
-        "file: token 2: expected UTF-8, found '\xFF'");
+        "file: token 2: expected UTF-8, found '\\xFF'");
   CHECK(message_of<FileError>([] { TokenTable("file", 10).vocabulary(TokenText::raw); }) ==
         "file: the file has no tokens");
   CHECK(message_of<FileError>([] {

@@ -4,12 +4,16 @@
 ///
 /// A caller's mistake is a std::invalid_argument or a std::out_of_range that names the value, its limit and
 /// its place; a file's fault is a FileError. Messages are put together only once there is something to say.
-/// Where exceptions are switched off, the message goes to standard error and the program aborts.
+/// Texts in it that are not the library's own (paths, names and tokens from files) are shown as
+/// shown_text.hpp says. Where exceptions are switched off, the message goes to standard error and the program
+/// aborts.
 
 #include <kronecker/namespace.hpp>
+#include <kronecker/shown_text.hpp>
 
 #include <bit>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -28,7 +32,14 @@ class FileError : public std::runtime_error {
 
 namespace detail {
 
-inline void append(std::string& message, std::string_view text) { message += text; }
+/// A literal stays as it is; any other text may come from a file, and is escaped.
+template <std::size_t N>
+void append(std::string& message, const char (&literal)[N]) {
+  message += literal;
+}
+inline void append(std::string& message, std::string_view text) {
+  append_shown(message, text, message.ends_with('\'') ? "\\'" : "\\");
+}
 inline void append(std::string& message, std::integral auto number) { message += std::to_string(number); }
 inline void append(std::string& message, std::floating_point auto number) {
   char digits[32];

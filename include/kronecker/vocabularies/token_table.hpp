@@ -143,7 +143,7 @@ struct TokenBeginnings {
   }
 };
 
-/// As much of a string from a file as an error message should quote.
+/// As much of a string from a file as an error message should quote, as it is: `fail` escapes it.
 inline std::string_view excerpt(std::string_view text) {
   constexpr std::size_t longest = 40;
   return utf8_safe_prefix(text, longest);

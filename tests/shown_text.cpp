@@ -1,0 +1,47 @@
+#include "catch.hpp"
+
+#include <kronecker/error.hpp>
+#include <kronecker/shown_text.hpp>
+
+#include <string>
+#include <string_view>
+
+using kronecker::quoted_text;
+using kronecker::shown_text;
+
+TEST_CASE("text that can be seen is shown as it is") {
+  for (const std::string_view text :
+       {"", " the", "caf\u00e9", "\u2581\u65e5\u672c", "\U0001F469\u200D\U0001F680", "it's \"x\""})
+    CHECK(shown_text(text) == text);
+}
+
+// The characters are those of Unicode's categories Cc and Zl and Zp, its property Bidi_Control, and what has
+// no width of its own (UAX 44, DerivedCoreProperties: Default_Ignorable_Code_Point) except joiners.
+TEST_CASE("what would move the cursor, turn a line round or stay unseen is shown as an escape") {
+  CHECK(shown_text("a\nb\tc\rd") == "a\\nb\\tc\\rd");
+  CHECK(shown_text(std::string_view("\0\x1b[31m\x7f", 7)) == "\\x00\\x1B[31m\\x7F");
+  CHECK(shown_text("\u0080\u009b31m\u009f\u00a0") == "\\u0080\\u009B31m\\u009F\u00a0");
+  CHECK(shown_text("\u061c\u200e\u200f\u202a\u202e\u2066\u2069") ==
+        "\\u061C\\u200E\\u200F\\u202A\\u202E\\u2066\\u2069");
+  CHECK(shown_text("\u2028\u2029\ufeff\u200b\u00ad\U000e0041") ==
+        "\\u2028\\u2029\\uFEFF\\u200B\\u00AD\\U000E0041");
+}
+
+TEST_CASE("an escape and the characters that it is written with are told apart") {
+  CHECK(shown_text("\n") == "\\n");
+  CHECK(shown_text("\\n") == "\\\\n");
+  CHECK(quoted_text("'") == "'\\''");
+  CHECK(quoted_text("\\'") == "'\\\\\\''");
+}
+
+TEST_CASE("bytes that are not UTF-8 are escaped one by one, beside characters that stay") {
+  CHECK(shown_text("caf\u00e9\xe9") == "caf\u00e9\\xE9");
+  CHECK(shown_text("\xed\xa0\x80 \xe2\x96") == "\\xED\\xA0\\x80 \\xE2\\x96");
+}
+
+TEST_CASE("an error shows texts that are not its own in escapes") {
+  using kronecker::FileError;
+  const std::string path = "a\nb.json", name = "it's\x1b[31m\\";
+  CHECK(message_of<FileError>([&] { kronecker::detail::fail<FileError>(path, ": no '", name, "'\n"); }) ==
+        "a\\nb.json: no 'it\\'s\\x1B[31m\\\\'\n");
+}
