@@ -16,6 +16,15 @@ function(expect code regex program)
   endif()
 endfunction()
 
+# expect_streams(OUTPUT ERROR PROGRAM ARGUMENT...): the program exits with 0 and prints these.
+function(expect_streams expected_output expected_error program)
+  execute_process(COMMAND ${FOLDER}/${program} ${ARGN} WORKING_DIRECTORY ${BINARY}
+    RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE error)
+  if(NOT result EQUAL 0 OR NOT output MATCHES "${expected_output}" OR NOT error MATCHES "${expected_error}")
+    message(FATAL_ERROR "${program} ${ARGN}\nexit ${result}\noutput: ${output}\nerror output: ${error}")
+  endif()
+endfunction()
+
 expect(0 "4 x 768" quickstart)
 expect(0 "government  .0.818" unseen_word)
 expect(0 "pos_dim 4, d_model 8" from_torch)
@@ -40,14 +49,15 @@ endif()
 expect(0 "--projection FILE" embed_text --help)
 expect(0 "d_model" embed_text --help)
 expect(0 "^kronecker [0-9]" embed_text --version)
-expect(2 "embed_text: The following argument was not expected: --nope" embed_text --nope)
+expect(2 "embed_text: there is no option --nope" embed_text --nope)
+expect(2 "embed_text: there is no option --tokns; is it --tokens." embed_text --tokns 3)
 expect(2 "embed_text: none.txt: cannot open the file" embed_text --word hello --draw a none.txt)
 expect(2 "embed_text: none.txt: cannot open the file" embed_text none.txt)
 expect(2 "embed_text: .*text.txt: not a SentencePiece model" embed_text --tokenizer ${DATA}/text.txt)
 expect(2 "embed_text: .*text.txt: not a .npy file" embed_text --projection ${DATA}/text.txt)
 expect(2 "embed_text: .*expected an array of .d_model, 4096., for pos_dim 16" embed_text
   --projection embed_text_output/embeddings.npy)
-expect(2 "embed_text: --pos-dim: Value 300 not in range" embed_text --pos-dim 300)
+expect(2 "embed_text: --pos-dim: .300. is not a whole number from 1 to 255" embed_text --pos-dim 300)
 file(WRITE ${BINARY}/empty.txt "")
 expect(2 "embed_text: empty.txt: there is no text to embed" embed_text empty.txt)
 
@@ -120,18 +130,20 @@ expect(0 "\"format\": \"SentencePiece model\"" kron inspect --json ${vocabulary}
 expect(2 "kron: .*english_8k.model: a vocabulary .SentencePiece model. has no weights for --check to read" kron inspect
   --check ${vocabulary})
 expect(0 "\"tokens\": 8000" kron inspect --json ${vocabulary})
-expect(0 "8000 tokens.*0 are truncated.*same bytes: 36 '!' " kron audit --vocabulary ${vocabulary} --svg audit.svg)
+expect(0 "8000 tokens.*0 are truncated.*same bytes: 36 '!' " kron audit ${vocabulary} --svg audit.svg)
 expect(0 "\"colliding\": " kron audit --vocabulary ${vocabulary} --json)
 if(EXISTS /dev/stdout)
   expect(0 "<svg .*</svg>\n.*8000 tokens" kron audit --vocabulary ${vocabulary} --svg /dev/stdout)
+  expect_streams("^<svg .*</svg>\n$" "8000 tokens" kron audit ${vocabulary} --svg /dev/stdout)
+  expect_streams("^<svg .*</svg>\n$" "\"tokens\": 8000" kron audit ${vocabulary} --svg /dev/stdout --by-script --json)
 endif()
 expect(2 "kron: --groups: '-1' is not a whole number" kron audit --vocabulary ${vocabulary} --groups -1)
 expect(0 "input embedding +6.1M -> +3.1M +.-48.80 %.*with the output head +12.3M -> +9.3M.*the output head has, in either model, 6.1M"
-  kron audit --vocabulary ${vocabulary})
+  kron audit --vocabulary ${vocabulary} --pos-dim 16)
 expect(0 "with the output head +6.1M -> +9.3M +..51.20 %.*whole model +10.0M -> +13.1M.*can no longer be the table, costs 6.1M"
-  kron audit --vocabulary ${vocabulary} --tied --model-parameters 10000000)
+  kron audit --vocabulary ${vocabulary} --pos-dim 16 --tied --model-parameters 10000000)
 expect(0 "\"untied_head_parameters\": 6144000,.*\"model_parameters\": {\n *\"table\": 20000000,\n *\"kronecker\": 17001728"
-  kron audit --vocabulary ${vocabulary} --json --model-parameters 20000000)
+  kron audit ${vocabulary} --pos-dim 16 --json --model-parameters 20000000)
 expect(2 "kron: a model of 5 parameters is smaller than its table" kron audit --vocabulary ${vocabulary} --model-parameters 5)
 expect(0 "1.0000 .*' government'" kron neighbors --vocabulary ${vocabulary} --count 3 " government")
 expect(0 "\"cosine\": 1.0" kron neighbors --vocabulary ${vocabulary} --json " government")
@@ -199,8 +211,10 @@ expect(2 "kron: none/fit.kron: cannot be written: there is no folder none" kron 
   --output none/fit.kron)
 expect(2 "kron: --vocab-size 80 is less than the 8000 tokens" kron import weight.npy --vocabulary ${vocabulary} --vocab-size 80
   --output none.kron)
-expect(2 "kron: --pos-dim excludes --model" kron neighbors --model F32.kron --pos-dim 3 a)
-expect(2 "kron: no tokens to look among: give --vocabulary or --model" kron neighbors a)
+expect(2 "kron: --pos-dim is not for a saved embedding" kron neighbors --model F32.kron --pos-dim 3 a)
+expect(2 "kron: a: cannot open the file" kron neighbors a b)
+expect(2 "kron: WORD is missing" kron neighbors F32.kron)
+expect(0 "' govxxx'\n.*  ' gov'" kron neighbors F32.kron --count 8000 " govxxx")
 
 # A checkpoint in several files, one of them with a weight that is not a number.
 execute_process(COMMAND printf "H\\0\\0\\0\\0\\0\\0\\0{\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"__metadata__\":{}}\\0\\0\\0\\0\\377\\377\\377\\177"
@@ -224,13 +238,141 @@ expect(2 "kron: token id 8000 at index 1 is outside the vocabulary of 8000 token
 expect(2 "kron: nothing to embed" kron embed model.kron --output none.npy)
 expect(2 "kron: none.kron: cannot open the file" kron inspect none.kron)
 expect(2 "kron: .*text.txt: expected a vocabulary" kron inspect ${DATA}/text.txt)
-expect(2 "kron: A subcommand is required" kron)
-expect(2 "kron: .*--vocabulary is required" kron audit)
+expect(2 "kron: VOCABULARY is missing" kron audit)
 
 # A weight that is not a number is found by --check alone.
 execute_process(COMMAND sed "s/   ?   ?   ?$/   ?   ?\\xff\\xff\\xff\\x7f/" weight.npy WORKING_DIRECTORY ${BINARY}
   OUTPUT_FILE ${BINARY}/nan.npy)
 expect(2 "kron: nan.npy: projection weight .0, 1023. is " kron import nan.npy --vocabulary ${vocabulary} --output nan.kron)
+
+# Help, and what is close to a command.
+execute_process(COMMAND ${FOLDER}/kron RESULT_VARIABLE result OUTPUT_VARIABLE bare)
+execute_process(COMMAND ${FOLDER}/kron help OUTPUT_VARIABLE help COMMAND_ERROR_IS_FATAL ANY)
+if(NOT result EQUAL 2 OR NOT bare STREQUAL help)
+  message(FATAL_ERROR "kron alone: ${result}, ${bare}")
+endif()
+foreach(command inspect tokens audit neighbors compare fit import embed export)
+  if(NOT bare MATCHES "\n  ${command} ")
+    message(FATAL_ERROR "kron does not list ${command}: ${bare}")
+  endif()
+  execute_process(COMMAND ${FOLDER}/kron help ${command} OUTPUT_VARIABLE help COMMAND_ERROR_IS_FATAL ANY)
+  execute_process(COMMAND ${FOLDER}/kron ${command} --help OUTPUT_VARIABLE explained COMMAND_ERROR_IS_FATAL ANY)
+  if(NOT help STREQUAL explained OR NOT help MATCHES "usage: kron ${command} .*examples?:\n  kron ${command} " OR
+     help MATCHES "REQUIRED|OPTIONS|Positionals|Excludes|{")
+    message(FATAL_ERROR "kron help ${command}: ${help}")
+  endif()
+endforeach()
+expect(2 "kron: there is no command 'inspct': is it inspect.; the commands are inspect, tokens, audit" kron inspct x)
+expect(2 "kron: there is no command 'zzzzzz'; the commands are" kron help zzzzzz)
+expect(2 "kron: there is no option --vocab-sise; is it --vocab-size." kron import a b --output c --vocab-sise 3)
+expect(2 "kron: --rows: 'I9' is not F32, BF16, F16 or I8" kron import a b --output c --rows I9)
+
+# Lists of tokens, and scripts: DejaVu's Greek letters are among the tokens, most others are Latin.
+expect(0 "0  '<unk>' +special\n +1  '<s>' +special\n +2  '</s>' +special\n$" kron tokens ${vocabulary} --only special)
+expect(0 "\n +10  .*\n +1  '<s>'" kron tokens ${vocabulary} --ids 010,1)
+expect(0 "\"id\":1,\"bytes\":{\"hex\":\"3c733e\",\"text\":\"<s>\"},\"special\":true,\"remarks\":.\"special\"." kron tokens
+  ${vocabulary} --ids 1 --json)
+expect(0 "' government'" kron tokens ${vocabulary} --containing government)
+expect(0 "id  bytes.*' gov'\n.*' gov' +the bytes of " kron tokens F32.kron --containing " gov")
+expect(0 "special: 0 '<unk>', 1 '<s>', 2 '</s>'" kron inspect ${vocabulary})
+expect(0 "8000 tokens by script.*\n  Latin +7601 +0 +0 +16 +14\n.*\n  Greek +60" kron audit ${vocabulary} --by-script)
+expect(0 "\"script\": \"Greek\",\n *\"tokens\": 60" kron audit ${vocabulary} --by-script --json --svg scripts.svg)
+file(READ ${BINARY}/scripts.svg svg)
+if(NOT svg MATCHES "Greek</text>")
+  message(FATAL_ERROR "no Greek in ${svg}")
+endif()
+
+# Ids are decimal numbers between commas, or none.
+execute_process(COMMAND ${FOLDER}/kron embed model.kron --ids "" --output none.npy WORKING_DIRECTORY ${BINARY}
+  RESULT_VARIABLE result ERROR_VARIABLE error)
+if(NOT result EQUAL 0 OR NOT error MATCHES "wrote none.npy: 0 x 1 float32")
+  message(FATAL_ERROR "kron embed --ids '': ${result}, ${error}")
+endif()
+expect(0 "wrote ten.npy" kron embed model.kron --ids 010 --output ten.npy)
+execute_process(COMMAND ${FOLDER}/kron embed model.kron --ids 10 --output 10.npy WORKING_DIRECTORY ${BINARY}
+  COMMAND_ERROR_IS_FATAL ANY ERROR_QUIET)
+file(SHA256 ${BINARY}/ten.npy ten)
+file(SHA256 ${BINARY}/10.npy decimal_ten)
+if(NOT ten STREQUAL decimal_ten)
+  message(FATAL_ERROR "token 010 is not token 10")
+endif()
+expect(2 "kron: --ids: '' at index 1 is not a token id" kron embed model.kron --ids 1,,2 --output none.npy)
+expect(2 "kron: --ids: '' at index 1 is not a token id" kron embed model.kron --ids 1, --output none.npy)
+expect(2 "kron: --ids: '0x1' at index 0 is not a token id" kron embed model.kron --ids 0x1 --output none.npy)
+expect(2 "kron: token id -1 at index 0 is outside the vocabulary" kron embed model.kron --ids -1 --output none.npy)
+
+# No input is replaced, by whatever name it is called.
+file(CREATE_LINK model.kron ${BINARY}/link.kron SYMBOLIC)
+file(CREATE_LINK ${BINARY}/model.kron ${BINARY}/hard_link.kron RESULT ignored)
+file(MAKE_DIRECTORY ${BINARY}/folder)
+foreach(output model.kron ./model.kron folder/../model.kron ${BINARY}/model.kron link.kron hard_link.kron)
+  foreach(input model.kron link.kron)
+    expect(2 "kron: .*cannot be written: it is the input " kron export ${input} --output ${output})
+    expect(2 "kron: .*cannot be written: it is the input " kron embed ${input} --ids 1 --output ${output})
+  endforeach()
+endforeach()
+configure_file(${vocabulary} ${BINARY}/vocabulary.model COPYONLY)
+foreach(output weight.npy vocabulary.model)
+  expect(2 "kron: .*cannot be written: it is the input ${output}" kron import weight.npy vocabulary.model --output ${output})
+  expect(2 "kron: .*cannot be written: it is the input ${output}" kron fit weight.npy vocabulary.model --output ${output})
+endforeach()
+foreach(output split.index.json table.safetensors b.safetensors)
+  expect(2 "kron: .*cannot be written: it is the input ${output}" kron fit split.index.json ${vocabulary} --name wte.weight
+    --output ${output})
+endforeach()
+expect(2 "kron: .*cannot be written: it is the input vocabulary.model" kron audit vocabulary.model --svg vocabulary.model)
+expect(2 "kron: .*cannot be written: it is the input model.gguf" kron export model.kron --gguf model.gguf --type F16 --head new
+  --output model.gguf)
+
+# What is written to a pipe is whole, and nothing else is.
+if(EXISTS /dev/stdout)
+  execute_process(COMMAND ${FOLDER}/kron export model.kron --name weight --output /dev/stdout
+    COMMAND cat WORKING_DIRECTORY ${BINARY} OUTPUT_FILE ${BINARY}/piped.safetensors ERROR_QUIET COMMAND_ERROR_IS_FATAL ANY)
+  expect(0 "F32  weight .8000, 1.\n.*not finite: 0" kron inspect --check piped.safetensors)
+  execute_process(COMMAND ${FOLDER}/kron fit table.safetensors ${vocabulary} --name wte.weight --pos-dim 4 --json
+    --output /dev/stdout COMMAND cat WORKING_DIRECTORY ${BINARY} OUTPUT_FILE ${BINARY}/piped.kron ERROR_VARIABLE error
+    COMMAND_ERROR_IS_FATAL ANY)
+  expect(0 "an embedding of 8000 tokens" kron inspect --check piped.kron)
+  if(NOT error MATCHES "\"explained\"")
+    message(FATAL_ERROR "no report of a fit that is piped: ${error}")
+  endif()
+endif()
+expect_streams("^$" "wrote ids.npy" kron embed model.kron --ids 1 --output ids.npy)
+
+# What an array, a GGUF model and an ONNX model have in them.
+expect(0 "weight.npy: a NumPy array of .1, 1024., type <f4\n" kron inspect weight.npy)
+expect(1 "weights that are not finite: 1" kron inspect --check nan.npy)
+expect(0 "model.gguf: a GGUF file of 1 tensors\n  F16  token_embd.weight .8000, 1.\n" kron inspect model.gguf)
+expect(0 "\"kind\": \"GGUF\",.*\"shape\": .\n *8000,\n *1\n" kron inspect --json model.gguf)
+execute_process(COMMAND printf "\\10\\7\\22\\1x\\72N\\12\\10\\42\\6Gather\\52\\12\\10\\2\\10\\3\\20\\1B\\2w\\12Z\\32\\12\\3ids\\22\\23\\12\\21\\10\\7\\22\\15\\12\\7\\22\\5batch\\12\\2\\10\\3b\\32\\12\\3out\\22\\23\\12\\21\\10\\1\\22\\15\\12\\7\\22\\5batch\\12\\2\\10\\3B\\2\\20\\15"
+  OUTPUT_FILE ${BINARY}/small.onnx)  # a Gather of ids into a tensor of which the name ends in a newline
+expect(0 "an ONNX model of 1 nodes, operators of opset 13, from\n  I64  ids .batch, 3.\nto\n  F32  out .batch, 3.\nwith 1 tensors\n  F32  w.n .2, 3.\n"
+  kron inspect small.onnx)
+expect(0 "\"name\": \"w.n\",\n *\"type\": \"F32\"" kron inspect --json small.onnx)
+
+# Text from files is escaped: ESC and a newline in a tensor's name, which an error shows too.
+execute_process(COMMAND printf "U\\0\\0\\0\\0\\0\\0\\0{\"w\\\\u001b[31m\\\\nx\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"__metadata__\":{}}\\0\\0\\0\\0"
+  OUTPUT_FILE ${BINARY}/escape.safetensors)
+expect(0 "F32  w.x1B.31m.nx .1.\n$" kron inspect escape.safetensors)
+string(ASCII 27 escape)
+expect(2 "kron: escape.safetensors: none of the 1 tensors is named '.x1Bx'" kron import escape.safetensors ${vocabulary}
+  --name ${escape}x --output none.kron)
+
+# Lines are as wide as the terminal, if it says how wide that is.
+foreach(width 40 80)
+  foreach(command "audit;${vocabulary}" "audit;${vocabulary};--by-script" "tokens;${vocabulary};--only;repeated"
+      "inspect;table.safetensors" "neighbors;${vocabulary};government")
+    execute_process(COMMAND ${CMAKE_COMMAND} -E env COLUMNS=${width} ${FOLDER}/kron ${command} WORKING_DIRECTORY ${BINARY}
+      OUTPUT_VARIABLE output COMMAND_ERROR_IS_FATAL ANY)
+    string(REGEX REPLACE "[^\n]*english_8k[^\n]*\n" "" output "${output}")  # a path is not cut
+    math(EXPR longest "${width} + 1")
+    string(REPEAT "." ${longest} too_long)
+    string(REPLACE "." "[^\n]" too_long "${too_long}")
+    if(output MATCHES "${too_long}")
+      message(FATAL_ERROR "kron ${command} is wider than ${width} columns: ${CMAKE_MATCH_0}")
+    endif()
+  endforeach()
+endforeach()
 
 # Whoever reads may stop early.
 execute_process(COMMAND ${FOLDER}/kron neighbors --vocabulary ${vocabulary} --count 8000 a COMMAND head -1

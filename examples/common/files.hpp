@@ -3,11 +3,14 @@
 /// Files that programs are given: said early and by name if something is wrong with them.
 
 #include <kronecker/error.hpp>
+#include <kronecker/shown_text.hpp>
 
 #include <fmt/core.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <iterator>
 #include <stdexcept>
 #include <string>
@@ -15,6 +18,7 @@
 #include <system_error>
 
 #if __has_include(<unistd.h>)
+#include <sys/stat.h>
 #include <unistd.h>
 #endif
 
@@ -24,7 +28,7 @@ namespace examples {
 inline std::string read_file(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (std::filesystem::is_directory(path) || !file)
-    throw kronecker::FileError(path.string() + ": cannot open the file");
+    kronecker::detail::fail<kronecker::FileError>(path.string(), ": cannot open the file");
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
@@ -34,7 +38,7 @@ auto on_values_of(const std::string& path, Work&& work) {
   try {
     return work();
   } catch (const std::invalid_argument& error) {
-    throw kronecker::FileError(fmt::format("{}: {}", path, error.what()));
+    throw kronecker::FileError(kronecker::shown_text(path) + ": " + error.what());
   }
 }
 
@@ -43,7 +47,7 @@ inline void check_output(const std::filesystem::path& path) {
   namespace fs = std::filesystem;
   std::error_code ignored;
   const auto refuse = [&](std::string_view why) {
-    throw kronecker::FileError(fmt::format("{}: cannot be written: {}", path.string(), why));
+    kronecker::detail::fail<kronecker::FileError>(path.string(), ": cannot be written: ", why);
   };
   const auto check_access = [&]([[maybe_unused]] const fs::path& written) {
 #if __has_include(<unistd.h>)
@@ -59,6 +63,32 @@ inline void check_output(const std::filesystem::path& path) {
   const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
   if (!fs::is_directory(folder, ignored)) refuse("there is no folder " + folder.string());
   check_access(folder);
+}
+
+/// Throws FileError if writing to `output` would replace one of `inputs`, by whatever name or link. Inputs
+/// that are not there, or whose names are empty, are none.
+inline void check_replaces_none(const std::filesystem::path& output,
+                                std::initializer_list<std::filesystem::path> inputs) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  for (const fs::path& input : inputs)
+    if (!input.empty() && fs::is_regular_file(input, ignored) && fs::equivalent(output, input, ignored))
+      kronecker::detail::fail<kronecker::FileError>(output.string(), ": cannot be written: it is the input ",
+                                                    input.string(), ", which would be lost");
+}
+
+/// Where a program's report goes when it also writes the file at `output`: to standard output, unless that is
+/// this file, which then must stay whole.
+inline std::FILE* report_beside([[maybe_unused]] const std::filesystem::path& output) {
+#if __has_include(<unistd.h>)
+  struct stat file {
+  }, standard_output{};
+  if (!output.empty() && ::stat(output.c_str(), &file) == 0 &&
+      ::fstat(STDOUT_FILENO, &standard_output) == 0 && file.st_dev == standard_output.st_dev &&
+      file.st_ino == standard_output.st_ino)
+    return stderr;
+#endif
+  return stdout;
 }
 
 }  // namespace examples

@@ -1,6 +1,8 @@
 #pragma once
 
-/// A progress line on standard error, for work that turns out to take over a second.
+/// A progress line on standard error, if that is a terminal, for work that turns out to take over a second.
+
+#include "terminal.hpp"
 
 #include <fmt/core.h>
 
@@ -23,7 +25,7 @@ class Progress {
 
   void update(std::size_t done) {
     const auto now = Clock::now();
-    if (now < next_) return;
+    if (now < next_ || !is_terminal(stderr)) return;
     next_ = now + std::chrono::milliseconds(200);
     is_shown_ = true;
     fmt::print(stderr, "\r{}: {:3.0f} %", what_,

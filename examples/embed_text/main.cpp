@@ -244,18 +244,18 @@ int main(int argc, char** argv) {
                  "Learned weights, a .npy array of floats, (d_model, 256 * pos_dim); random if not given")
       ->type_name("FILE");
   app.add_option("--seed", options.seed, "Seed of the random projection")
-      ->check(examples::whole_number())
+      ->transform(examples::whole_number())
       ->capture_default_str();
   app.add_option("--d-model", options.d_model, "Width of the embeddings, without --projection")
       ->type_name("NUMBER")
-      ->check(CLI::Range(1, 65536))
+      ->transform(examples::whole_number(1, 65536))
       ->capture_default_str();
   app.add_option("--pos-dim", options.pos_dim, "Bytes kept of a token")
       ->type_name("NUMBER")
-      ->check(CLI::Range(1, 255))
+      ->transform(examples::whole_number(1, 255))
       ->capture_default_str();
   app.add_option("--tokens", options.shown_tokens, "Number of tokens to print")
-      ->check(examples::whole_number())
+      ->transform(examples::whole_number())
       ->capture_default_str();
   app.add_option("--word", options.words, "Word to look up neighbors of; may be repeated")
       ->type_name("WORD")

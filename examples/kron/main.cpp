@@ -1,39 +1,79 @@
-/// kron: vocabularies, saved embeddings and checkpoints on the command line. `kron --help` lists the
-/// commands.
+/// kron: vocabularies, saved embeddings and checkpoints on the command line. `kron help` lists the commands.
 
-#include "audit.hpp"
-#include "inspect.hpp"
+#include "command.hpp"
+#include "options.hpp"
 #include "program.hpp"
-#include "similarity.hpp"
-#include "weights.hpp"
+
+#include <kronecker/shown_text.hpp>
+#include <kronecker/version.hpp>
+
+#include <fmt/core.h>
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <vector>
 
 namespace {
 
-/// Runs `first` or one of `others`, whichever was asked for.
-template <class First, class... Others>
-int run_parsed(const First& first, const Others&... others) {
-  if (first.command()->parsed()) return first.run();
-  if constexpr (sizeof...(others) > 0) return run_parsed(others...);
-  return 0;
+/// The commands' names, in their order.
+std::vector<std::string> command_names(const CLI::App& tool) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : tool.get_subcommands({})) names.push_back(command->get_name());
+  return names;
+}
+
+/// Says what `name`, which is none of the commands, may have been meant for.
+void refuse_command(const std::string& name, const std::vector<std::string>& names) {
+  const std::string nearest = examples::nearest_word(name, names);
+  std::string list;
+  for (const std::string& known : names) list += (list.empty() ? "" : ", ") + known;
+  fmt::print(stderr, "kron: there is no command {}{}; the commands are {}\n", kronecker::quoted_text(name),
+             nearest.empty() ? "" : fmt::format(": is it {}?", nearest), list);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App tool("Kronecker embeddings on the command line: exit code 0, 1 if a check fails, 2 for bad input.",
-                "kron");
-  tool.require_subcommand(1);
+  constexpr int bad_input = 2;
+  CLI::App tool(
+      "Kronecker embeddings on the command line: what a tokenizer's tokens are, what the codes of their "
+      "bytes tell apart, and trained tables and projections as saved embeddings.",
+      "kron");
   tool.set_version_flag("--version", fmt::format("kron {}.{}.{}", KRONECKER_VERSION_MAJOR,
                                                  KRONECKER_VERSION_MINOR, KRONECKER_VERSION_PATCH));
-  const kron::Inspect inspect(tool);
-  const kron::Audit audit(tool);
-  const kron::NearestTokens neighbors(tool);
-  const kron::Compare compare(tool);
-  const kron::Embed embed(tool);
-  const kron::Fit fit(tool);
-  const kron::Import import(tool);
-  const kron::Export export_(tool);
-  return examples::run_program(tool, argc, argv, [&] {
-    return run_parsed(inspect, audit, neighbors, compare, embed, fit, import, export_);
+  tool.footer(
+      "kron help COMMAND explains a command. Reports go to standard output (for\n"
+      "programs with --json), everything else to standard error. The exit code is 0,\n"
+      "1 if a check fails, 2 for bad input.");
+  const std::vector<kron::Command> commands{
+      kron::add_inspect(tool),   kron::add_tokens(tool),  kron::add_audit(tool),
+      kron::add_neighbors(tool), kron::add_compare(tool), kron::add_fit(tool),
+      kron::add_import(tool),    kron::add_embed(tool),   kron::add_export(tool)};
+
+  // `kron help COMMAND` is `kron COMMAND --help`; without a command it lists them.
+  std::string help_option = "--help";
+  std::vector<char*> arguments(argv, argv + argc);
+  const bool asks_for_help = argc > 1 && arguments[1] == std::string("help");
+  if (asks_for_help) {
+    arguments.erase(arguments.begin() + 1);
+    arguments.resize(std::min<std::size_t>(arguments.size(), 2));
+    arguments.push_back(help_option.data());
+  }
+  const bool is_bare = argc == 1;
+  if (is_bare) arguments.push_back(help_option.data());
+
+  const std::vector<std::string> names = command_names(tool);
+  if (const std::string first = arguments.size() > 1 ? arguments[1] : "-";
+      !first.starts_with('-') && std::find(names.begin(), names.end(), first) == names.end()) {
+    refuse_command(first, names);
+    return bad_input;
+  }
+  const int code = examples::run_program(tool, static_cast<int>(arguments.size()), arguments.data(), [&] {
+    for (const kron::Command& command : commands)
+      if (*command.parser) return command.run();
+    throw std::invalid_argument("no command is given: kron help lists them");
   });
+  return is_bare && code == 0 ? bad_input : code;
 }

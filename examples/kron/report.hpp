@@ -2,23 +2,26 @@
 
 /// What the commands of kron share: how they report, and how they take their inputs.
 
+#include "command.hpp"
 #include "files.hpp"
 #include "options.hpp"
 #include "shown.hpp"
+#include "terminal.hpp"
 
 #include <kronecker/encoder.hpp>
 #include <kronecker/files/checkpoint.hpp>
 #include <kronecker/files/file_kind.hpp>
 #include <kronecker/files/mapped_file.hpp>
 #include <kronecker/files/npy.hpp>
-#include <kronecker/version.hpp>
 #include <kronecker/vocabulary.hpp>
 
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,12 +31,44 @@ namespace kron {
 
 using Encoder = kronecker::DynamicEncoder;
 using examples::check_output;
+using examples::check_replaces_none;
 using examples::on_values_of;
+using examples::shown_name;
 using nlohmann::ordered_json;
 
-/// Prints a report for programs.
-inline void print_json(const ordered_json& report) {
-  fmt::print("{}\n", report.dump(2, ' ', false, ordered_json::error_handler_t::replace));
+/// The number of bytes of a token that all commands keep if nothing else is asked for.
+inline constexpr int default_pos_dim = 32;
+
+/// A command of class T, which adds itself to the command line when it is made.
+template <class T>
+Command make_command(CLI::App& tool) {
+  const auto command = std::make_shared<T>(tool);
+  return {command->parser(), [command] { return command->run(); }};
+}
+
+/// Prints a report for programs, in ASCII.
+inline void print_json(const ordered_json& report, std::FILE* to = stdout) {
+  fmt::print(to, "{}\n", report.dump(2, ' ', true, ordered_json::error_handler_t::replace));
+}
+
+/// Prints a line of a table, cut to the width of the terminal.
+inline void print_row(std::string_view line, std::FILE* to = stdout) {
+  static const std::size_t width = examples::output_width();
+  fmt::print(to, "{}\n", examples::fitted(line, width));
+}
+
+/// Prints a sentence behind as many spaces as `indent`, in lines that fit the terminal.
+inline void print_text(std::size_t indent, std::string_view text, std::FILE* to = stdout) {
+  static const std::size_t width = examples::output_width();
+  fmt::print(to, "{:{}}{}\n", "", indent, examples::wrapped(text, width, indent));
+}
+
+/// (2, 3)
+template <class Shape>
+std::string shown_shape(const Shape& shape) {
+  std::string text;
+  for (const auto size : shape) text += (text.empty() ? "" : ", ") + std::to_string(size);
+  return "(" + text + ")";
 }
 
 /// Bytes as they go into a report for programs: the text, if they are text, and always the hexadecimal
@@ -77,14 +112,11 @@ inline void add_json(CLI::App& command, bool& as_json) {
 inline CLI::Option* add_pos_dim(CLI::App& command, int& pos_dim) {
   return command.add_option("--pos-dim", pos_dim, "Bytes kept of a token")
       ->type_name("NUMBER")
-      ->check(CLI::Range(1, 255))
+      ->transform(examples::whole_number(1, 255))
       ->capture_default_str();
 }
-inline CLI::Option* add_vocabulary(CLI::App& command, std::string& path) {
-  return command
-      .add_option("--vocabulary", path,
-                  "Tokenizer file: tokenizer.json, encoder.json, tiktoken ranks, SentencePiece model or GGUF")
-      ->type_name("FILE");
+inline CLI::Option* add_output(CLI::App& command, std::string& path, const char* what) {
+  return command.add_option("--output", path, what)->type_name("FILE")->required();
 }
 
 }  // namespace kron

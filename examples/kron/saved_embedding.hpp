@@ -2,9 +2,14 @@
 
 /// Saved embeddings of every size and row type.
 
+#include "options.hpp"
 #include "rounding_report.hpp"
 
+#include <kronecker/files/file_kind.hpp>
+#include <kronecker/files/mapped_file.hpp>
 #include <kronecker/files/model.hpp>
+#include <kronecker/files/safetensors.hpp>
+#include <kronecker/vocabulary.hpp>
 
 #include <CLI/CLI.hpp>
 
@@ -12,9 +17,28 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <utility>
 #include <variant>
+#include <vector>
 
 namespace kron {
+
+/// The kind of the file at `path`, told by its first bytes; `unknown` if it is not a regular file.
+inline kronecker::FileKind kind_of_file(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (std::filesystem::exists(path, ignored) && !std::filesystem::is_regular_file(path, ignored))
+    return kronecker::FileKind::unknown;
+  const kronecker::MappedFile file(path);
+  return kronecker::kind_of_content(file.text());
+}
+
+/// Whether the file at `path` is a saved embedding, and not another checkpoint or no checkpoint at all.
+inline bool is_saved_embedding(const std::filesystem::path& path) {
+  if (kind_of_file(path) != kronecker::FileKind::safetensors) return false;
+  const kronecker::SafetensorsFile file(path);
+  return file.metadata().contains("format_version") && file.find("projection.rows") != nullptr;
+}
 
 /// A saved embedding with rows of any type. What does not depend on that type is told without it, and few
 /// functions are compiled for each.
@@ -38,6 +62,14 @@ class SavedEmbedding {
   }
   kronecker::TokenBytes tokens() const {
     return visit([](const auto& embedding) { return embedding.token_bytes(); });
+  }
+  /// The bytes that it has of its tokens, which may be cut; none is known to be special.
+  kronecker::Vocabulary vocabulary() const {
+    const kronecker::TokenBytes token_bytes = tokens();
+    std::vector<std::string> bytes;
+    for (std::size_t id = 0; id < token_bytes.lengths().size(); ++id)
+      bytes.emplace_back(token_bytes.bytes_of(id));
+    return kronecker::Vocabulary(std::move(bytes));
   }
   int d_model() const {
     return visit([](const auto& embedding) { return embedding.d_model(); });
@@ -67,7 +99,7 @@ struct RowsOption {
   void add(CLI::App& command) {
     command.add_option("--rows", type, "How the rows are stored: F32, BF16, F16 or I8")
         ->type_name("TYPE")
-        ->check(CLI::IsMember({"F32", "BF16", "F16", "I8"}))
+        ->check(examples::one_of({"F32", "BF16", "F16", "I8"}))
         ->capture_default_str();
   }
 

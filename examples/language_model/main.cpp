@@ -107,18 +107,19 @@ int main(int argc, char** argv) {
   training->add_option("--config", options.configuration, "small, or gpt2 for a CUDA device")
       ->capture_default_str();
   training->add_option("--arm", options.arm, "input layer and output head")
-      ->check(CLI::IsMember(arms))
+      ->check(examples::one_of(arms))
       ->capture_default_str();
   training->add_option("--seed", options.seed, "of weights and data")
-      ->check(examples::whole_number())
+      ->transform(examples::whole_number())
       ->capture_default_str();
-  training->add_option("--steps", options.steps, "another number of steps")->check(CLI::PositiveNumber);
+  training->add_option("--steps", options.steps, "another number of steps")
+      ->transform(examples::whole_number(1, 1000000000));
   training->add_option("--learning-rate", options.learning_rate, "another learning rate")
       ->check(CLI::PositiveNumber);
   training->add_option("--tokenizer", options.tokenizer, "the tokenizer with which the data was made")
       ->capture_default_str();
   training->add_option("--device", options.device, "cpu or cuda")
-      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->check(examples::one_of({"cpu", "cuda"}))
       ->capture_default_str();
 
   fs::path report_folder;

@@ -130,7 +130,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Validator([](std::string& word) { return word.empty() ? "it is empty" : ""; }, "WORD"));
   program.add_option("--tokens", options.tokens, "Number of tokens to generate")
       ->type_name("NUMBER")
-      ->check(CLI::Range(1, 1 << 20))
+      ->transform(examples::whole_number(1, 1 << 20))
       ->capture_default_str();
   program.add_flag("--ids", options.as_ids, "Print ids instead of text");
   return examples::run_program(program, argc, argv, [&] {

@@ -9,6 +9,7 @@
 #include <kronecker/encoder.hpp>
 #include <kronecker/error.hpp>
 #include <kronecker/projection.hpp>
+#include <kronecker/shown_text.hpp>
 #include <kronecker/token_bytes.hpp>
 #include <kronecker/token_strings.hpp>
 #include <kronecker/types.hpp>

@@ -1,13 +1,13 @@
-#pragma once
-
 #include "report.hpp"
 #include "saved_embedding.hpp"
+#include "vocabulary_argument.hpp"
 
 #include <kronecker/analysis/neighbors.hpp>
-#include <kronecker/vocabularies/load.hpp>
 
+#include <algorithm>
 #include <functional>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,33 +19,43 @@ namespace kron {
 class NearestTokens {
  public:
   explicit NearestTokens(CLI::App& tool)
-      : command_(tool.add_subcommand("neighbors",
-                                     "Show the tokens whose codes, or embeddings, are nearest to words")) {
-    command_->add_option("WORD", words_, "Words as they stand; inside a text most begin with a space")
-        ->type_name("WORD")
-        ->required();
-    add_vocabulary(*command_, vocabulary_);
-    CLI::Option* pos_dim = add_pos_dim(*command_, pos_dim_);
-    command_
+      : parser_(tool.add_subcommand("neighbors",
+                                    "Show the tokens whose codes, or embeddings, are nearest to words")) {
+    parser_
         ->add_option(
-            "--model", model_,
-            "Saved embedding: compare embeddings, not codes; its own tokens' bytes are shown without "
-            "--vocabulary")
-        ->type_name("FILE")
-        ->excludes(pos_dim);
-    command_->add_option("--count", count_, "Number of tokens to show for each word")
+            "TOKENS", subject_,
+            "Tokenizer file, for codes, or saved embedding, for embeddings; not beside --vocabulary or "
+            "--model")
+        ->required();
+    parser_->add_option("WORD", words_, "Words as they stand; inside a text most begin with a space");
+    parser_
+        ->add_option("--vocabulary", vocabulary_.path,
+                     "Tokenizer file: beside a saved embedding, whose own tokens may be cut, to show")
+        ->type_name("FILE");
+    parser_->add_option("--model", model_, "Saved embedding")->type_name("FILE");
+    pos_dim_option_ = add_pos_dim(*parser_, pos_dim_);
+    parser_->add_option("--count", count_, "Number of tokens to show for each word")
         ->type_name("NUMBER")
-        ->check(CLI::Range(1, 1000000))
+        ->transform(examples::whole_number(1, 1000000))
         ->capture_default_str();
-    add_json(*command_, as_json_);
+    add_json(*parser_, as_json_);
+    parser_->footer(
+        "examples:\n"
+        "  kron neighbors tokenizer.json \" computer\"\n"
+        "  kron neighbors embedding.kron --count 5 \" computer\" \" compute\"");
   }
-  const CLI::App* command() const { return command_; }
+  const CLI::App* parser() const { return parser_; }
 
-  int run() const {
-    if (model_.empty() && vocabulary_.empty())
-      throw std::invalid_argument("no tokens to look among: give --vocabulary or --model");
+  int run() {
+    if (model_.empty() && vocabulary_.path.empty())
+      (is_saved_embedding(subject_) ? model_ : vocabulary_.path) = subject_;
+    else
+      words_.insert(words_.begin(), subject_);
+    if (words_.empty()) throw std::invalid_argument("WORD is missing: whose neighbors to show");
+    if (!model_.empty() && pos_dim_option_->count() > 0)
+      throw std::invalid_argument("--pos-dim is not for a saved embedding, which has its own");
     std::optional<kronecker::Vocabulary> vocabulary;
-    if (!vocabulary_.empty()) vocabulary = kronecker::load_vocabulary(vocabulary_);
+    if (!vocabulary_.path.empty()) vocabulary = vocabulary_.load();
     if (model_.empty())
       report_codes(*vocabulary);
     else
@@ -67,10 +77,11 @@ class NearestTokens {
                          const std::optional<kronecker::Vocabulary>& vocabulary) const {
     const kronecker::TokenBytes token_bytes = embedding.tokens();
     if (vocabulary && vocabulary->size() > token_bytes.size())
-      throw std::invalid_argument(fmt::format("{} has {} tokens, more than the {} of {}", vocabulary_,
-                                              vocabulary->size(), token_bytes.size(), model_));
+      throw std::invalid_argument(fmt::format("{} has {} tokens, more than the {} of {}",
+                                              shown_name(vocabulary_.path), vocabulary->size(),
+                                              token_bytes.size(), shown_name(model_)));
     const kronecker::Vocabulary tokens =
-        vocabulary ? padded(*vocabulary, token_bytes.size()) : tokens_of(token_bytes);
+        vocabulary ? padded(*vocabulary, token_bytes.size()) : embedding.vocabulary();
     const auto is_token = [&](const std::string& word) {  // whose tokens may be cut
       return tokens.find(vocabulary ? std::string_view(word) : embedding.encoder().truncate(word))
           .has_value();
@@ -83,14 +94,6 @@ class NearestTokens {
     report(nearest, tokens, is_token);
   }
 
-  /// The bytes that an embedding has of its tokens.
-  static kronecker::Vocabulary tokens_of(const kronecker::TokenBytes& token_bytes) {
-    std::vector<std::string> tokens;
-    for (std::size_t id = 0; id < token_bytes.lengths().size(); ++id)
-      tokens.emplace_back(token_bytes.bytes_of(id));
-    return kronecker::Vocabulary(std::move(tokens));
-  }
-
   /// `found` are the nearest tokens of each word.
   void report(const std::vector<kronecker::Neighbors>& found, const kronecker::Vocabulary& vocabulary,
               const std::function<bool(const std::string&)>& is_token) const {
@@ -98,10 +101,11 @@ class NearestTokens {
     for (std::size_t i = 0; i < words_.size(); ++i) {
       const std::string& word = words_[i];
       const kronecker::Neighbors& nearest = found[i];
-      if (!as_json_) fmt::print("{}{}\n", examples::shown(word), is_token(word) ? "" : " (no token)");
+      if (!as_json_) print_row(examples::shown(word) + (is_token(word) ? "" : " (no token)"));
       ordered_json tokens = ordered_json::array();
       for (const auto& [id, cosine] : nearest.tokens) {
-        if (!as_json_) fmt::print("  {:.4f}  {:>7}  {}\n", cosine, id, examples::shown(vocabulary.bytes(id)));
+        if (!as_json_)
+          print_row(fmt::format("  {:.4f}  {:>7}  {}", cosine, id, examples::shown(vocabulary.bytes(id))));
         tokens.push_back({{"id", id}, {"cosine", cosine}, {"bytes", json_bytes(vocabulary.bytes(id))}});
       }
       if (!as_json_ && nearest.tied_with_last > 0)
@@ -112,10 +116,12 @@ class NearestTokens {
     if (as_json_) print_json(report);
   }
 
-  CLI::App* command_;
+  CLI::App* parser_;
+  CLI::Option* pos_dim_option_;
+  std::string subject_, model_;
   std::vector<std::string> words_;
-  std::string vocabulary_, model_;
-  int pos_dim_ = 32;
+  VocabularyArgument vocabulary_;
+  int pos_dim_ = default_pos_dim;
   int count_ = 10;
   bool as_json_ = false;
 };
@@ -124,13 +130,14 @@ class NearestTokens {
 class Compare {
  public:
   explicit Compare(CLI::App& tool)
-      : command_(tool.add_subcommand("compare", "Compare the codes of two strings")) {
-    command_->add_option("A", a_, "A string")->type_name("TEXT")->required();
-    command_->add_option("B", b_, "Another")->type_name("TEXT")->required();
-    add_pos_dim(*command_, pos_dim_);
-    add_json(*command_, as_json_);
+      : parser_(tool.add_subcommand("compare", "Compare the codes of two strings")) {
+    parser_->add_option("A", a_, "A string")->type_name("TEXT")->required();
+    parser_->add_option("B", b_, "Another")->type_name("TEXT")->required();
+    add_pos_dim(*parser_, pos_dim_);
+    add_json(*parser_, as_json_);
+    parser_->footer("example:\n  kron compare compute computer");
   }
-  const CLI::App* command() const { return command_; }
+  const CLI::App* parser() const { return parser_; }
 
   int run() const {
     const Encoder encoder(256, pos_dim_);
@@ -145,8 +152,8 @@ class Compare {
                   {"cells_b", cells_b}});
       return 0;
     }
-    fmt::print("cosine of {} and {} at pos_dim {}: {:.6f}\n", examples::shown(a_), examples::shown(b_),
-               pos_dim_, cosine);
+    print_text(0, fmt::format("cosine of {} and {} at pos_dim {}: {:.6f}", examples::shown(a_),
+                              examples::shown(b_), pos_dim_, cosine));
     fmt::print("  position  byte:cell of the first and the second\n");
     const auto shown_cell = [&](const std::vector<int>& cells, std::size_t p) {
       return p < cells.size()
@@ -163,10 +170,13 @@ class Compare {
   }
 
  private:
-  CLI::App* command_;
+  CLI::App* parser_;
   std::string a_, b_;
-  int pos_dim_ = 32;
+  int pos_dim_ = default_pos_dim;
   bool as_json_ = false;
 };
+
+Command add_neighbors(CLI::App& tool) { return make_command<NearestTokens>(tool); }
+Command add_compare(CLI::App& tool) { return make_command<Compare>(tool); }
 
 }  // namespace kron

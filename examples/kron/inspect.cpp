@@ -1,0 +1,330 @@
+#include "onnx_model.hpp"
+#include "report.hpp"
+#include "saved_embedding.hpp"
+#include "vocabulary_argument.hpp"
+
+#include <kronecker/files/gguf.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace kron {
+
+/// What ggml's types of values are called, by their numbers.
+inline std::string ggml_type_name(std::uint32_t type) {
+  constexpr std::string_view names[] = {
+      "F32",    "F16",   "Q4_0",  "Q4_1",   "",      "",      "Q5_0",    "Q5_1",   "Q8_0",    "Q8_1",
+      "Q2_K",   "Q3_K",  "Q4_K",  "Q5_K",   "Q6_K",  "Q8_K",  "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S",
+      "IQ4_NL", "IQ3_S", "IQ2_S", "IQ4_XS", "I8",    "I16",   "I32",     "I64",    "F64",     "IQ1_M",
+      "BF16",   "",      "",      "",       "TQ1_0", "TQ2_0", "",        "",       "",        "MXFP4"};
+  if (type < std::size(names) && !names[type].empty()) return std::string(names[type]);
+  return "type " + std::to_string(type);
+}
+
+/// kron inspect: what is in a vocabulary, a saved embedding, a checkpoint or an array.
+class Inspect {
+ public:
+  explicit Inspect(CLI::App& tool) : parser_(tool.add_subcommand("inspect", "Show what is in a file")) {
+    parser_
+        ->add_option("FILE", path_,
+                     "Tokenizer file, saved embedding, checkpoint (safetensors, or the index of several), "
+                     "GGUF or ONNX model, or .npy array")
+        ->type_name("FILE")
+        ->required();
+    parser_->add_flag("--check", check_,
+                      "Read all weights of a saved embedding, safetensors checkpoint or .npy matrix; exit "
+                      "with 1 if one is not finite");
+    add_json(*parser_, as_json_);
+    parser_->footer(
+        "examples:\n"
+        "  kron inspect tokenizer.json\n"
+        "  kron inspect --check model.safetensors");
+  }
+  const CLI::App* parser() const { return parser_; }
+
+  int run() const {
+    if (is_index()) return inspect_checkpoint(kronecker::checkpoint_files(path_));
+    switch (kind_of_file(path_)) {
+      case kronecker::FileKind::safetensors:
+        return is_saved_embedding(path_) ? inspect_model(SavedEmbedding(path_)) : inspect_checkpoint({path_});
+      case kronecker::FileKind::npy:
+        return inspect_array();
+      case kronecker::FileKind::onnx:
+        refuse_check("an ONNX model");
+        return inspect_onnx(read_onnx(path_));
+      case kronecker::FileKind::gguf:
+        refuse_check("a GGUF model");
+        return inspect_gguf();
+      default:
+        // A file that is named for it is damaged.
+        if (path_.ends_with(".safetensors")) return inspect_checkpoint({path_});
+        if (path_.ends_with(".npy")) return inspect_array();
+        break;
+    }
+    const std::string format = VocabularyArgument{path_}.format();
+    refuse_check(fmt::format("a vocabulary ({})", format));
+    ordered_json report{{"file", path_}};
+    report.update(describe_vocabulary(format));
+    if (as_json_) print_json(report);
+    return 0;
+  }
+
+ private:
+  void refuse_check(const std::string& what) const {
+    if (check_)
+      throw std::invalid_argument(
+          fmt::format("{}: {} has no weights for --check to read", shown_name(path_), what));
+  }
+
+  /// JSON with an object 'weight_map'; a vocabulary may have a token of that name, but no object.
+  bool is_index() const {
+    constexpr std::string_view key = "\"weight_map\"";
+    if (!path_.ends_with(".json") || kind_of_file(path_) != kronecker::FileKind::json) return false;
+    const kronecker::MappedFile file(path_);
+    const std::size_t at = file.text().find(key);
+    if (at == std::string_view::npos) return false;
+    const std::size_t value = file.text().find_first_not_of(": \t\r\n", at + key.size());
+    return value != std::string_view::npos && file.text()[value] == '{';
+  }
+
+  /// What is known of the vocabulary, which is told if the report is one for people.
+  ordered_json describe_vocabulary(std::string_view format) const {
+    const kronecker::Vocabulary vocabulary = VocabularyArgument{path_}.load();
+    std::vector<kronecker::TokenId> special;
+    kronecker::TokenId empty = 0, longest = 0;
+    double bytes = 0;
+    for (kronecker::TokenId id = 0; id < vocabulary.size(); ++id) {
+      const auto size = vocabulary.bytes(id).size();
+      if (vocabulary.is_special(id)) special.push_back(id);
+      empty += size == 0 ? 1 : 0;
+      bytes += static_cast<double>(size);
+      if (size > vocabulary.bytes(longest).size()) longest = id;
+    }
+    const auto longest_bytes = vocabulary.bytes(longest);
+    if (!as_json_) {
+      fmt::print("{}: a vocabulary of {} tokens, {} of them special and {} empty ({})\n", shown_name(path_),
+                 vocabulary.size(), special.size(), empty, format);
+      fmt::print("  {:.2f} bytes a token; the longest is {} with {} bytes\n", bytes / vocabulary.size(),
+                 longest, longest_bytes.size());
+      if (empty > 0)
+        print_text(2, fmt::format("{} ids are holes: no token has them, or one without bytes", empty));
+      tell_special(vocabulary, special);
+    }
+    return {{"kind", "vocabulary"},
+            {"format", format},
+            {"tokens", vocabulary.size()},
+            {"special", special.size()},
+            {"special_ids", special},
+            {"empty", empty},
+            {"mean_bytes", bytes / vocabulary.size()},
+            {"longest", {{"id", longest}, {"bytes", longest_bytes.size()}}},
+            {"notes", vocabulary.notes()}};
+  }
+
+  static void tell_special(const kronecker::Vocabulary& vocabulary,
+                           const std::vector<kronecker::TokenId>& special) {
+    if (special.empty()) return;
+    constexpr std::size_t most = 12;
+    std::string list;
+    for (std::size_t i = 0; i < std::min(most, special.size()); ++i)
+      list += fmt::format("{}{} {}", i > 0 ? ", " : "", special[i],
+                          examples::shown(vocabulary.bytes(special[i])));
+    if (special.size() > most)
+      list += fmt::format(", and {} more (kron tokens --only special)", special.size() - most);
+    print_text(2, "special: " + list);
+  }
+
+  int inspect_gguf() const {
+    const kronecker::MappedFile file(path_);
+    const kronecker::GgufDirectory directory = kronecker::parse_gguf_directory(file.path(), file.text());
+    ordered_json report{{"file", path_}, {"kind", "GGUF"}}, tensors = ordered_json::array();
+    if (directory.metadata.values.contains("tokenizer.ggml.tokens"))
+      report["vocabulary"] = describe_vocabulary("GGUF");
+    for (const kronecker::GgufTensor& tensor : directory.tensors) {  // its shape in the order of the others
+      const std::vector<std::uint64_t> shape(tensor.shape.rbegin(), tensor.shape.rend());
+      tensors.push_back({{"name", tensor.name}, {"type", ggml_type_name(tensor.type)}, {"shape", shape}});
+    }
+    if (as_json_) {
+      report["tensors"] = tensors;
+      print_json(report);
+    } else {
+      report_tensors(tensors,
+                     fmt::format("{}: a GGUF file of {} tensors", shown_name(path_), tensors.size()));
+    }
+    return 0;
+  }
+
+  int inspect_array() const {
+    const auto input = kronecker::detail::open_npy(path_);
+    const auto value = [&](const char* key) {
+      return kronecker::detail::npy_value(input.path, input.header, key);
+    };
+    const auto shape = kronecker::detail::npy_shape(input.path, value("'shape'"));
+    std::string_view type = value("'descr'");
+    type = type.starts_with('\'') ? type.substr(1, type.find('\'', 1) - 1) : type.substr(0, type.find(", '"));
+    const bool is_transposed = value("'fortran_order'").starts_with("True");
+    std::optional<std::size_t> not_finite;
+    if (check_) {
+      const auto matrix = kronecker::read_npy_matrix(path_);
+      not_finite = count_not_finite(matrix);
+    }
+    if (as_json_) {
+      ordered_json report{{"file", path_},
+                          {"kind", "array"},
+                          {"type", type},
+                          {"shape", shape},
+                          {"fortran_order", is_transposed}};
+      if (not_finite) report["weights_not_finite"] = *not_finite;
+      print_json(report);
+    } else {
+      print_row(fmt::format("{}: a NumPy array of {}, type {}{}", shown_name(path_), shown_shape(shape),
+                            shown_name(type), is_transposed ? ", in Fortran order" : ""));
+      if (not_finite) fmt::print("  weights that are not finite: {}\n", *not_finite);
+    }
+    return not_finite.value_or(0) == 0 ? 0 : 1;
+  }
+
+  int inspect_onnx(const OnnxModel& model) const {
+    const auto list = [](const std::vector<OnnxTensor>& tensors) {
+      ordered_json described = ordered_json::array();
+      for (const OnnxTensor& tensor : tensors)
+        described.push_back({{"name", tensor.name}, {"type", tensor.type}, {"shape", tensor.shape}});
+      return described;
+    };
+    if (as_json_) {
+      print_json({{"file", path_},
+                  {"kind", "ONNX"},
+                  {"opset", model.opset},
+                  {"nodes", model.node_count},
+                  {"inputs", list(model.inputs)},
+                  {"outputs", list(model.outputs)},
+                  {"tensors", list(model.tensors)}});
+      return 0;
+    }
+    report_tensors(list(model.inputs),
+                   fmt::format("{}: an ONNX model of {} nodes, operators of opset {}, from",
+                               shown_name(path_), model.node_count, model.opset));
+    report_tensors(list(model.outputs), "to");
+    report_tensors(list(model.tensors), fmt::format("with {} tensors", model.tensors.size()));
+    return 0;
+  }
+
+  int inspect_model(const SavedEmbedding& embedding) const {
+    const Encoder encoder = embedding.encoder();
+    const kronecker::TokenBytes tokens = embedding.tokens();
+    const auto parameters =
+        static_cast<std::size_t>(encoder.code_dim()) * static_cast<std::size_t>(embedding.d_model());
+    const std::size_t not_finite = check_ ? count_not_finite(embedding.weights()) : 0;
+    if (as_json_) {
+      ordered_json report{{"file", path_},
+                          {"kind", "embedding"},
+                          {"tokens", tokens.size()},
+                          {"d_model", embedding.d_model()},
+                          {"char_dim", encoder.char_dim()},
+                          {"pos_dim", encoder.pos_dim()},
+                          {"length_normalize", encoder.options().length_normalize},
+                          {"z_normalize", encoder.options().z_normalize},
+                          {"epsilon", encoder.options().epsilon},
+                          {"truncated_tokens", tokens.truncated()},
+                          {"parameters", parameters},
+                          {"rows", embedding.row_type()},
+                          {"token_bytes_memory", tokens.memory()}};
+      if (check_) report["weights_not_finite"] = not_finite;
+      print_json(report);
+    } else {
+      fmt::print("{}: an embedding of {} tokens into {} dimensions\n", shown_name(path_), tokens.size(),
+                 embedding.d_model());
+      fmt::print("  char_dim {}, pos_dim {}, {} tokens are longer\n", encoder.char_dim(), encoder.pos_dim(),
+                 tokens.truncated());
+      fmt::print("  length-normalized: {}, z-normalized: {}, epsilon {}\n",
+                 encoder.options().length_normalize ? "yes" : "no",
+                 encoder.options().z_normalize ? "yes" : "no", encoder.options().epsilon);
+      fmt::print("  {} parameters in rows of {}, {}B of token bytes\n",
+                 examples::short_number(static_cast<double>(parameters)), embedding.row_type(),
+                 examples::short_number(static_cast<double>(tokens.memory())));
+      if (check_) fmt::print("  weights that are not finite: {}\n", not_finite);
+    }
+    return not_finite == 0 ? 0 : 1;
+  }
+
+  int inspect_checkpoint(const std::vector<std::filesystem::path>& files) const {
+    const bool is_split = path_.ends_with(".json");
+    ordered_json tensors = ordered_json::array(), metadata;
+    std::size_t not_finite = 0;
+    for (const auto& path : files) {
+      const kronecker::SafetensorsFile file(path);
+      if (!is_split) metadata = file.metadata();
+      for (const auto& tensor : file.tensors()) {
+        tensors.push_back({{"name", tensor.name}, {"type", tensor.type}, {"shape", tensor.shape}});
+        if (is_split) tensors.back()["file"] = path.filename().string();
+        if (!check_) continue;
+        const std::optional<std::size_t> found = count_not_finite(file, tensor);
+        if (found) tensors.back()["not_finite"] = *found;
+        not_finite += found.value_or(0);
+      }
+    }
+    if (as_json_) {
+      ordered_json report{{"file", path_}, {"kind", "checkpoint"}};
+      if (!is_split) report["metadata"] = metadata;
+      if (check_) report["weights_not_finite"] = not_finite;
+      report["tensors"] = tensors;
+      print_json(report);
+    } else {
+      report_tensors(tensors,
+                     fmt::format("{}: a checkpoint of {} tensors{}", shown_name(path_), tensors.size(),
+                                 is_split ? fmt::format(" in {} files", files.size()) : ""));
+      if (check_) fmt::print("  weights that are not finite: {}\n", not_finite);
+    }
+    return not_finite == 0 ? 0 : 1;
+  }
+
+  void report_tensors(const ordered_json& tensors, const std::string& title) const {
+    print_row(title);
+    for (const auto& tensor : tensors) {
+      std::string line = fmt::format("  {:<4} {} (", tensor["type"].get<std::string>(),
+                                     shown_name(tensor["name"].get<std::string>()));
+      for (std::size_t i = 0; i < tensor["shape"].size(); ++i) {
+        const auto& size = tensor["shape"][i];
+        line += (i > 0 ? ", " : "") + (size.is_string() ? shown_name(size.get<std::string>()) : size.dump());
+      }
+      line += ")";
+      if (tensor.contains("file")) line += "  " + shown_name(tensor["file"].get<std::string>());
+      if (const auto count = tensor.value("not_finite", std::size_t{0}); count > 0)
+        line += fmt::format("  {} not finite", count);
+      if (check_ && !tensor.contains("not_finite")) line += "  not checked";
+      print_row(line);
+    }
+  }
+
+  /// Number of values of a tensor that are not finite; nothing if it is of a type that is not looked at.
+  static std::optional<std::size_t> count_not_finite(const kronecker::SafetensorsFile& file,
+                                                     const kronecker::TensorInfo& tensor) {
+    if (tensor.type == "F32") return count_not_finite(file.values<float>(tensor));
+    if (tensor.type == "F16") return count_not_finite(file.values<Eigen::half>(tensor));
+    if (tensor.type == "BF16") return count_not_finite(file.values<Eigen::bfloat16>(tensor));
+    return std::nullopt;
+  }
+  template <class Values>
+  static std::size_t count_not_finite(const Values& values) {
+    const auto* const first = values.data();
+    return static_cast<std::size_t>(std::count_if(
+        first, first + values.size(), [](auto value) { return !std::isfinite(static_cast<float>(value)); }));
+  }
+
+  CLI::App* parser_;
+  std::string path_;
+  bool check_ = false;
+  bool as_json_ = false;
+};
+
+Command add_inspect(CLI::App& tool) { return make_command<Inspect>(tool); }
+
+}  // namespace kron

@@ -1,0 +1,176 @@
+#include "report.hpp"
+#include "saved_embedding.hpp"
+
+#include <kronecker/files/checkpoint.hpp>
+#include <kronecker/files/gguf_table.hpp>
+#include <kronecker/files/npy.hpp>
+#include <kronecker/token_sequence.hpp>
+
+#ifdef KRON_HAS_ONNX
+#include <kronecker/integrations/onnx.hpp>
+#endif
+
+#include <array>
+#include <cstdio>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace kron {
+
+/// kron embed: ids or strings become vectors.
+class Embed {
+ public:
+  explicit Embed(CLI::App& tool)
+      : parser_(tool.add_subcommand("embed", "Embed ids or strings with a saved embedding")) {
+    parser_->add_option("MODEL", model_, "Saved embedding")->type_name("FILE")->required();
+    auto* ids = parser_->add_option("--ids", ids_, "Token ids, separated by commas; none if it is empty")
+                    ->type_name("ID,...")
+                    ->allow_extra_args(false);
+    auto* strings =
+        parser_->add_option("--string", strings_, "String, in the vocabulary or not; may be repeated")
+            ->type_name("TEXT")
+            ->allow_extra_args(false);
+    ids->excludes(strings);
+    add_output(*parser_, output_, ".npy file to write, (N, d_model) float32");
+    parser_->footer(
+        "examples:\n"
+        "  kron embed embedding.kron --string \" unfoxlike\" --output vectors.npy\n"
+        "  kron embed embedding.kron --ids 464,2068 --output /dev/stdout | python3 use.py");
+  }
+  const CLI::App* parser() const { return parser_; }
+
+  int run() const {
+    if (ids_.empty() && strings_.empty())
+      throw std::invalid_argument("nothing to embed: give --ids or --string");
+    check_output(output_);
+    check_replaces_none(output_, {model_});
+    std::vector<kronecker::TokenOrBytes> tokens(strings_.begin(), strings_.end());
+    for (const std::string& list : ids_)
+      for (const kronecker::TokenId id : examples::parse_ids(list)) tokens.emplace_back(id);
+    const auto vectors = SavedEmbedding(model_).visit_widened(
+        [&](const auto& embedding) { return embedding.forward(tokens); });
+    const std::array shape{static_cast<std::size_t>(vectors.rows()),
+                           static_cast<std::size_t>(vectors.cols())};
+    kronecker::write_npy<float>(output_, {vectors.data(), static_cast<std::size_t>(vectors.size())}, shape);
+    fmt::print(stderr, "wrote {}: {} x {} float32\n", shown_name(output_), shape[0], shape[1]);
+    return 0;
+  }
+
+ private:
+  CLI::App* parser_;
+  std::string model_, output_;
+  std::vector<std::string> ids_, strings_;
+};
+
+/// kron export: the ordinary table, alone or within a GGUF model, for engines that want one, or an ONNX model
+/// without a table.
+class Export {
+ public:
+  explicit Export(CLI::App& tool)
+      : parser_(tool.add_subcommand("export",
+                                    "Write the ordinary table of a saved embedding, alone or into a GGUF "
+                                    "model"
+#ifdef KRON_HAS_ONNX
+                                    ", or an ONNX model of the embedding"
+#endif
+                                    )) {
+    parser_->add_option("MODEL", model_, "Saved embedding")->type_name("FILE")->required();
+    auto* name = parser_->add_option("--name", name_, "Name of the tensor");
+    name->type_name("NAME")->capture_default_str();
+    auto* type = parser_->add_option("--type", type_, "F32, F16 or BF16; with --gguf also Q8_0");
+    type->type_name("TYPE")->check(examples::one_of({"F32", "F16", "BF16", "Q8_0"}))->capture_default_str();
+    auto* gguf =
+        parser_->add_option("--gguf", gguf_, "Write this GGUF model with the table in place of its own");
+    gguf->type_name("FILE")->excludes(name);
+    parser_
+        ->add_option("--head", head_,
+                     "Output head of a GGUF model that takes the table for it: the old table or the new one")
+        ->type_name("WHICH")
+        ->check(examples::one_of({"old", "new"}))
+        ->needs(gguf);
+#ifdef KRON_HAS_ONNX
+    parser_
+        ->add_flag("--onnx", as_onnx_,
+                   "Write an ONNX model, from ids to embeddings, with the rows as they are")
+        ->excludes(name)
+        ->excludes(type)
+        ->excludes(gguf);
+#else
+    static_cast<void>(type);
+#endif
+    add_output(*parser_, output_, "File to write: safetensors, or the model that was asked for");
+    parser_->footer(
+        "examples:\n"
+        "  kron export embedding.kron --name model.embed_tokens.weight --output table.safetensors\n"
+        "  kron export embedding.kron --gguf model.gguf --type Q8_0 --output new.gguf"
+#ifdef KRON_HAS_ONNX
+        "\n  kron export embedding.kron --onnx --output embedding.onnx"
+#endif
+    );
+  }
+  const CLI::App* parser() const { return parser_; }
+
+  int run() const {
+    check_output(output_);
+    check_replaces_none(output_, {model_, gguf_});
+#ifdef KRON_HAS_ONNX
+    if (as_onnx_) return write_onnx();
+#endif
+    if (type_ == "Q8_0" && gguf_.empty())
+      throw std::invalid_argument("--type Q8_0 is for GGUF models: give --gguf");
+    const SavedEmbedding embedding(model_);
+    embedding.visit_widened([&](const auto& widened) {
+      if (gguf_.empty())
+        write_table(widened);
+      else
+        write_gguf(widened);
+    });
+    const auto what = gguf_.empty() ? shown_name(name_) + " of" : shown_name(gguf_) + " with a table of";
+    fmt::print(stderr, "wrote {}: {} ({}, {}) {}\n", shown_name(output_), what, embedding.tokens().size(),
+               embedding.d_model(), type_);
+    return 0;
+  }
+
+ private:
+  template <class Embedding>
+  void write_table(const Embedding& embedding) const {
+    if (type_ == "F32") kronecker::export_table<float>(output_, embedding, name_);
+    if (type_ == "F16") kronecker::export_table<Eigen::half>(output_, embedding, name_);
+    if (type_ == "BF16") kronecker::export_table<Eigen::bfloat16>(output_, embedding, name_);
+  }
+
+  template <class Embedding>
+  void write_gguf(const Embedding& embedding) const {
+    kronecker::GgufTableOptions options;
+    if (type_ == "F16") options.type = kronecker::GgmlType::f16;
+    if (type_ == "BF16") options.type = kronecker::GgmlType::bf16;
+    if (type_ == "Q8_0") options.type = kronecker::GgmlType::q8_0;
+    if (head_ == "old") options.tied_head = kronecker::TiedHead::old_table;
+    if (head_ == "new") options.tied_head = kronecker::TiedHead::new_table;
+    kronecker::export_gguf(output_, embedding, gguf_, options);
+  }
+
+#ifdef KRON_HAS_ONNX
+  int write_onnx() const {
+    const SavedEmbedding embedding(model_);
+    embedding.visit([&](const auto& any) { kronecker::export_onnx(output_, any); });
+    fmt::print(stderr, "wrote {}: an ONNX model of {} tokens and d_model {}, rows of {}\n",
+               shown_name(output_), embedding.tokens().size(), embedding.d_model(), embedding.row_type());
+    return 0;
+  }
+#endif
+
+  CLI::App* parser_;
+  std::string model_, output_, gguf_, head_;
+  std::string name_ = "model.embed_tokens.weight";
+  std::string type_ = "F32";
+#ifdef KRON_HAS_ONNX
+  bool as_onnx_ = false;
+#endif
+};
+
+Command add_embed(CLI::App& tool) { return make_command<Embed>(tool); }
+Command add_export(CLI::App& tool) { return make_command<Export>(tool); }
+
+}  // namespace kron
