@@ -13,7 +13,6 @@
 
 #include <bit>
 #include <concepts>
-#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -32,11 +31,8 @@ class FileError : public std::runtime_error {
 
 namespace detail {
 
-/// A literal stays as it is; any other text may come from a file, and is escaped.
-template <std::size_t N>
-void append(std::string& message, const char (&literal)[N]) {
-  message += literal;
-}
+/// A literal stays as it is; a text that has a length may come from a file, and is escaped.
+inline void append(std::string& message, const char* literal) { message += literal; }
 inline void append(std::string& message, std::string_view text) {
   append_shown(message, text, message.ends_with('\'') ? "\\'" : "\\");
 }
