@@ -6,6 +6,7 @@
 #include "options.hpp"
 #include "terminal.hpp"
 
+#include <kronecker/error.hpp>
 #include <kronecker/shown_text.hpp>
 
 #include <fmt/core.h>
@@ -150,11 +151,14 @@ inline int run_program(CLI::App& program, int argc, char** argv, const std::func
   const auto help = std::make_shared<Help>();
   program.formatter(help);
   for (CLI::App* command : program.get_subcommands([](CLI::App*) { return true; })) command->formatter(help);
-  // Texts of others are escaped in a message already, other than those of the parser and the system.
   const auto say = [&](std::string_view message) {
+    fmt::print(stderr, "{}: {}\n", program.get_name(), message);
+  };
+  // Texts in the library's messages are escaped already; those of the parser and the system are not.
+  const auto say_escaped = [&](std::string_view message) {
     std::string shown;
     kronecker::detail::append_shown(shown, message, "");
-    fmt::print(stderr, "{}: {}\n", program.get_name(), shown);
+    say(shown);
   };
   try {
     int code = 0;
@@ -167,14 +171,16 @@ inline int run_program(CLI::App& program, int argc, char** argv, const std::func
     finish_output();
     return code;
   } catch (const CLI::ParseError& error) {
-    say(parse_message(program, error));
+    say_escaped(parse_message(program, error));
   } catch (const std::bad_alloc&) {
     say("there is not enough memory");
   } catch (const std::system_error& error) {
     const bool is_output = std::ferror(stdout) != 0;
-    say(is_output ? "cannot write to standard output: " + error.code().message() : error.what());
-  } catch (const std::exception& error) {
+    say_escaped(is_output ? "cannot write to standard output: " + error.code().message() : error.what());
+  } catch (const kronecker::FileError& error) {
     say(error.what());
+  } catch (const std::exception& error) {
+    say_escaped(error.what());
   }
   return bad_input;
 }

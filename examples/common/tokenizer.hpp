@@ -36,7 +36,8 @@ class Tokenizer {
   /// Opens a SentencePiece model; throws FileError if the file is none.
   explicit Tokenizer(const std::filesystem::path& model) {
     const auto status = processor_.LoadFromSerializedProto(read_file(model));
-    if (!status.ok()) throw kronecker::FileError(model.string() + ": not a SentencePiece model");
+    if (!status.ok())
+      throw kronecker::FileError(kronecker::shown_text(model.string()) + ": not a SentencePiece model");
   }
 
   /// The tokens of a text, a piece at a time.

@@ -54,8 +54,8 @@ void create_folder(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error)
-    throw kronecker::FileError(
-        fmt::format("{}: cannot create the folder: {}", folder.string(), error.message()));
+    throw kronecker::FileError(fmt::format("{}: cannot create the folder: {}",
+                                           kronecker::shown_text(folder.string()), error.message()));
 }
 
 std::string read_text(const std::string& name) {
@@ -70,7 +70,8 @@ kronecker::LearnedProjection make_projection(const Options& options, const Encod
   if (weight.rows() < 1 || weight.cols() != encoder.code_dim())
     throw kronecker::FileError(
         fmt::format("{}: expected an array of (d_model, {}), for pos_dim {}, found ({}, {})",
-                    options.projection, encoder.code_dim(), encoder.pos_dim(), weight.rows(), weight.cols()));
+                    kronecker::shown_text(options.projection), encoder.code_dim(), encoder.pos_dim(),
+                    weight.rows(), weight.cols()));
   return kronecker::LearnedProjection::from_torch(weight);
 }
 
@@ -199,7 +200,8 @@ void print_published_pairs() {
 
 int run(const Options& options) {
   const std::string text = read_text(options.text);
-  if (text.empty()) throw kronecker::FileError(name_of_text(options) + ": there is no text to embed");
+  if (text.empty())
+    throw kronecker::FileError(kronecker::shown_text(name_of_text(options)) + ": there is no text to embed");
   const examples::Tokenizer tokenizer(options.tokenizer);
   const kronecker::Vocabulary vocabulary = kronecker::load_sentencepiece(options.tokenizer);
   const Encoder encoder(256, options.pos_dim);
@@ -207,7 +209,8 @@ int run(const Options& options) {
   create_folder(options.output);
   const std::vector<TokenId> ids = tokenizer.encode(text);
   if (ids.empty())
-    throw kronecker::FileError(name_of_text(options) + ": the tokenizer finds no token in the text");
+    throw kronecker::FileError(kronecker::shown_text(name_of_text(options)) +
+                               ": the tokenizer finds no token in the text");
 
   fmt::print("{}: {} bytes, {} tokens of {} ({} tokens, {} longer than {} bytes)\n", name_of_text(options),
              text.size(), ids.size(), options.tokenizer, vocabulary.size(), embedding.truncated_tokens(),

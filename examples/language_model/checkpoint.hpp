@@ -38,7 +38,8 @@ inline void check_same_run(const std::filesystem::path& path, const nlohmann::js
                            const nlohmann::json& expected) {
   for (const auto& [name, value] : expected.items())
     if (!found.contains(name) || found[name] != value)
-      throw kronecker::FileError(fmt::format("{}: this is of a run with {} {}, not {}", path.string(), name,
+      throw kronecker::FileError(fmt::format("{}: this is of a run with {} {}, not {}",
+                                             kronecker::shown_text(path.string()), name,
                                              found.value(name, nlohmann::json()).dump(), value.dump()));
 }
 
@@ -60,9 +61,9 @@ inline nlohmann::json load_checkpoint(const std::filesystem::path& path, const n
     optimizer.load(moments);
     return progress;
   } catch (const c10::Error&) {
-    throw kronecker::FileError(path.string() + ": not a complete checkpoint");
+    throw kronecker::FileError(kronecker::shown_text(path.string()) + ": not a complete checkpoint");
   } catch (const nlohmann::json::exception&) {
-    throw kronecker::FileError(path.string() + ": not a checkpoint of this program");
+    throw kronecker::FileError(kronecker::shown_text(path.string()) + ": not a checkpoint of this program");
   }
 }
 

@@ -31,10 +31,10 @@ class Corpus {
     for (std::size_t i = 0; i < ids_.size(); ++i)
       if (ids_[i] < 0 || ids_[i] >= vocab_size)
         throw kronecker::FileError(fmt::format("{}: id {} at {} is outside the vocabulary of {} tokens",
-                                               path.string(), ids_[i], i, vocab_size));
+                                               kronecker::shown_text(path.string()), ids_[i], i, vocab_size));
     if (ids_.size() <= context_)
-      throw kronecker::FileError(
-          fmt::format("{}: {} tokens are too few for sequences of {}", path.string(), ids_.size(), context));
+      throw kronecker::FileError(fmt::format("{}: {} tokens are too few for sequences of {}",
+                                             kronecker::shown_text(path.string()), ids_.size(), context));
   }
 
   std::size_t size() const { return ids_.size(); }

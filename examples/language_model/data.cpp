@@ -30,9 +30,11 @@ std::size_t first_bad_byte(std::string_view text) {
 
 void write_tokens(const fs::path& path, const fs::path& text_path, const examples::Tokenizer& tokenizer) {
   const std::string text = examples::read_file(text_path);
-  if (text.empty()) throw kronecker::FileError(text_path.string() + ": the text is empty");
+  if (text.empty())
+    throw kronecker::FileError(kronecker::shown_text(text_path.string()) + ": the text is empty");
   if (const std::size_t bad = first_bad_byte(text); bad < text.size())
-    throw kronecker::FileError(fmt::format("{}: not UTF-8 at byte {}", text_path.string(), bad));
+    throw kronecker::FileError(
+        fmt::format("{}: not UTF-8 at byte {}", kronecker::shown_text(text_path.string()), bad));
   const std::vector<kronecker::TokenId> ids = tokenizer.encode(text);
   kronecker::write_npy(path, std::span<const kronecker::TokenId>(ids), std::array{ids.size()});
   fmt::print("{}: {} tokens\n", path.string(), ids.size());

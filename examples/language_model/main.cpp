@@ -65,7 +65,8 @@ int train(const TrainOptions& options) {
   std::error_code error;
   fs::create_directories(options.output, error);
   if (error)
-    throw kronecker::FileError(options.output.string() + ": cannot create the folder: " + error.message());
+    throw kronecker::FileError(kronecker::shown_text(options.output.string()) +
+                               ": cannot create the folder: " + error.message());
 
   const kronecker::Vocabulary vocabulary = kronecker::load_vocabulary(options.tokenizer);
   const Corpus text(options.data / "train.npy", vocabulary.size(), settings.context);
@@ -75,7 +76,8 @@ int train(const TrainOptions& options) {
   const fs::path result_path = options.output / "result.json";
   if (fs::exists(result_path)) {
     const auto old = nlohmann::json::parse(examples::read_file(result_path), nullptr, false);
-    if (!old.is_object()) throw kronecker::FileError(result_path.string() + ": not the result of a run");
+    if (!old.is_object())
+      throw kronecker::FileError(kronecker::shown_text(result_path.string()) + ": not the result of a run");
     check_same_run(result_path, old.value("run", nlohmann::json::object()), training.definition());
     fmt::print("{}: this run is complete\n", result_path.string());
     return 0;

@@ -42,7 +42,7 @@ class Report {
     for (const auto& path : results) {
       const auto result = nlohmann::json::parse(examples::read_file(path), nullptr, false);
       if (!result.is_object() || !result.contains("curve") || !result.contains("misspelled_pairs"))
-        throw kronecker::FileError(path.string() + ": not the result of a run");
+        throw kronecker::FileError(kronecker::shown_text(path.string()) + ": not the result of a run");
       nlohmann::json run = result["run"];
       const auto arm = run.at("arm").get<std::string>();
       const auto seed = run.at("seed").get<std::uint64_t>();
@@ -50,10 +50,11 @@ class Report {
       run.erase("seed");
       if (shared_.is_null()) shared_ = run;
       if (run != shared_)
-        throw kronecker::FileError(path.string() + ": its settings are not those of the other runs");
+        throw kronecker::FileError(kronecker::shown_text(path.string()) +
+                                   ": its settings are not those of the other runs");
       if (!runs_[arm].emplace(seed, result).second)
-        throw kronecker::FileError(
-            fmt::format("{}: there is another run of {} with seed {}", path.string(), arm, seed));
+        throw kronecker::FileError(fmt::format("{}: there is another run of {} with seed {}",
+                                               kronecker::shown_text(path.string()), arm, seed));
     }
   }
 

@@ -42,7 +42,8 @@ class LlamaModel {
     llama_error().clear();
     model_.reset(llama_model_load_from_file(path.string().c_str(), llama_model_default_params()));
     if (!model_)
-      throw kronecker::FileError(path.string() + ": llama.cpp cannot load the model: " + llama_error());
+      throw kronecker::FileError(kronecker::shown_text(path.string()) +
+                                 ": llama.cpp cannot load the model: " + llama_error());
     const bool* adds_space = metadata.find<bool>("tokenizer.ggml.add_space_prefix");
     adds_space_ = llama_vocab_type(vocabulary()) == LLAMA_VOCAB_TYPE_SPM && (!adds_space || *adds_space);
   }
