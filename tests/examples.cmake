@@ -209,8 +209,9 @@ expect(2 "kron: weight.npy: the table has 1 rows, fewer than the 8000 tokens of 
   --vocabulary ${vocabulary} --output none.kron)
 expect(2 "kron: none/fit.kron: cannot be written: there is no folder none" kron fit none.npy --vocabulary ${vocabulary}
   --output none/fit.kron)
-expect(2 "kron: --vocab-size 80 is less than the 8000 tokens" kron import weight.npy --vocabulary ${vocabulary} --vocab-size 80
-  --output none.kron)
+expect(0 "kron: tokens 80 to 7999 are left out: 7920 of 8000\nwrote small.kron: 80 tokens" kron import weight.npy ${vocabulary}
+  --vocab-size 80 --output small.kron)
+expect(0 "tokens 1 to 7999 are left out.*wrote small.kron" kron fit weight.npy ${vocabulary} --vocab-size 1 --output small.kron)
 expect(2 "kron: --pos-dim is not for a saved embedding" kron neighbors --model F32.kron --pos-dim 3 a)
 expect(2 "kron: a: cannot open the file" kron neighbors a b)
 expect(2 "kron: WORD is missing" kron neighbors F32.kron)
@@ -357,6 +358,43 @@ expect(0 "F32  w.x1B.31m.nx .1.\n$" kron inspect escape.safetensors)
 string(ASCII 27 escape)
 expect(2 "kron: escape.safetensors: none of the 1 tensors is named '.x1Bx'" kron import escape.safetensors ${vocabulary}
   --name ${escape}x --output none.kron)
+
+# A tokenizer with an added token more than the table has rows: it is left out, and that is said.
+file(WRITE ${BINARY}/added.json "{\"added_tokens\":[{\"id\":2,\"content\":\"<pad>\",\"special\":true}],\"decoder\":{\"type\":\"Metaspace\"},"
+  "\"pre_tokenizer\":{\"type\":\"Metaspace\"},\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",0],[\"b\",0],[\"<pad>\",0]]}}")
+write_npy(two_rows.npy "(2, 4)" "   ?   >  @?  P>   ?  @?   >  P>")
+expect(0 "kron: tokens 2 to 2 are left out: 1 of 3\n" kron fit two_rows.npy added.json --pos-dim 4 --output two.kron)
+expect(0 "an embedding of 2 tokens" kron inspect two.kron)
+expect(2 "fewer than the 8000 tokens of .*, and 7998 of those without a row are ordinary tokens" kron fit two_rows.npy ${vocabulary}
+  --output none.kron)
+
+# The folder of a model, standard input, special tokens of ranks, and what git-lfs leaves.
+file(MAKE_DIRECTORY ${BINARY}/model_folder)
+configure_file(${vocabulary} ${BINARY}/model_folder/tokenizer.model COPYONLY)
+expect(0 "model_folder: a vocabulary of 8000 tokens" kron inspect model_folder)
+expect(0 "8000 tokens" kron audit model_folder)
+expect(2 "it is the input model_folder/tokenizer.model" kron import weight.npy model_folder --output model_folder/tokenizer.model)
+file(WRITE ${BINARY}/ranks.tiktoken "IQ== 0\nIg== 1\n")
+file(WRITE ${BINARY}/specials.txt "<|end|>=3\n")
+if(EXISTS /dev/stdin)
+  execute_process(COMMAND cat ranks.tiktoken COMMAND ${FOLDER}/kron inspect - --special "<|eot|>=2" WORKING_DIRECTORY ${BINARY}
+    OUTPUT_VARIABLE output COMMAND_ERROR_IS_FATAL ANY)
+  if(NOT output MATCHES "a vocabulary of 3 tokens, 1 of them special.*special: 2 '<.eot.>'")
+    message(FATAL_ERROR "kron inspect -: ${output}")
+  endif()
+  execute_process(COMMAND cat weight.npy COMMAND ${FOLDER}/kron import - ${vocabulary} --output piped.kron WORKING_DIRECTORY ${BINARY}
+    ERROR_VARIABLE error COMMAND_ERROR_IS_FATAL ANY)
+  if(NOT error MATCHES "wrote piped.kron: 8000 tokens")
+    message(FATAL_ERROR "kron import -: ${error}")
+  endif()
+endif()
+expect(0 "\n +2  '<.eot.>' +special\n +3  '<.end.>' +special" kron tokens ranks.tiktoken --special "<|eot|>=2" --special specials.txt)
+expect(2 "kron: expected a special token and its id" kron tokens ranks.tiktoken --special "<|eot|>")
+file(WRITE ${BINARY}/pointer.safetensors "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
+expect(2 "kron: pointer.safetensors: expected a safetensors file, found a git-lfs pointer: run git lfs pull" kron inspect
+  pointer.safetensors)
+expect(2 "kron: pointer.safetensors: expected a safetensors file, found a git-lfs pointer: run git lfs pull" kron fit
+  pointer.safetensors added.json --output none.kron)
 
 # Lines are as wide as the terminal, if it says how wide that is.
 foreach(width 40 80)

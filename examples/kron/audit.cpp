@@ -26,8 +26,6 @@ class Audit {
         ->type_name("NUMBER")
         ->transform(examples::whole_number(1, 65536))
         ->capture_default_str();
-    parser_->add_flag("--reference", reference_,
-                      "Take the strings that the PyTorch reference takes, not the true bytes");
     parser_->add_option("--groups", shown_groups_, "Number of groups of equal tokens to print")
         ->type_name("NUMBER")
         ->transform(examples::whole_number())
@@ -56,12 +54,11 @@ class Audit {
   const CLI::App* parser() const { return parser_; }
 
   int run() {
-    const auto text = reference_ ? kronecker::TokenText::reference : kronecker::TokenText::raw;
     if (!svg_.empty()) {
       check_output(svg_);
-      check_replaces_none(svg_, {vocabulary_.path});
+      vocabulary_.check_kept(svg_);
     }
-    const kronecker::Vocabulary vocabulary = vocabulary_.load(text);
+    const kronecker::Vocabulary vocabulary = vocabulary_.load();
     if (by_script_) return audit_scripts(vocabulary);
     const kronecker::Coverage coverage = kronecker::coverage(vocabulary, Encoder(256, pos_dim_));
     const auto choices = kronecker::compare_pos_dims(vocabulary, d_model_);
@@ -268,7 +265,6 @@ class Audit {
   int d_model_ = 768;
   std::size_t shown_groups_ = 10;
   std::uint64_t model_parameters_ = 0;  // 0: not known
-  bool reference_ = false;
   bool is_tied_ = false;
   bool by_script_ = false;
   bool as_json_ = false;

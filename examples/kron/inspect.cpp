@@ -3,7 +3,10 @@
 #include "saved_embedding.hpp"
 #include "vocabulary_argument.hpp"
 
+#include <kronecker/files/checkpoint.hpp>
 #include <kronecker/files/gguf.hpp>
+#include <kronecker/files/gguf_data.hpp>
+#include <kronecker/files/npy.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -18,34 +21,26 @@
 
 namespace kron {
 
-/// What ggml's types of values are called, by their numbers.
-inline std::string ggml_type_name(std::uint32_t type) {
-  constexpr std::string_view names[] = {
-      "F32",    "F16",   "Q4_0",  "Q4_1",   "",      "",      "Q5_0",    "Q5_1",   "Q8_0",    "Q8_1",
-      "Q2_K",   "Q3_K",  "Q4_K",  "Q5_K",   "Q6_K",  "Q8_K",  "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S",
-      "IQ4_NL", "IQ3_S", "IQ2_S", "IQ4_XS", "I8",    "I16",   "I32",     "I64",    "F64",     "IQ1_M",
-      "BF16",   "",      "",      "",       "TQ1_0", "TQ2_0", "",        "",       "",        "MXFP4"};
-  if (type < std::size(names) && !names[type].empty()) return std::string(names[type]);
-  return "type " + std::to_string(type);
-}
-
 /// kron inspect: what is in a vocabulary, a saved embedding, a checkpoint or an array.
 class Inspect {
  public:
   explicit Inspect(CLI::App& tool) : parser_(tool.add_subcommand("inspect", "Show what is in a file")) {
     parser_
-        ->add_option("FILE", path_,
-                     "Tokenizer file, saved embedding, checkpoint (safetensors, or the index of several), "
-                     "GGUF or ONNX model, or .npy array")
+        ->add_option("FILE", vocabulary_.path,
+                     "Tokenizer, saved embedding, checkpoint (safetensors, or the index of several), GGUF or "
+                     "ONNX model, or .npy array; of the folder of a model the tokenizer; - for a tokenizer "
+                     "on standard input")
         ->type_name("FILE")
         ->required();
     parser_->add_flag("--check", check_,
                       "Read all weights of a saved embedding, safetensors checkpoint or .npy matrix; exit "
                       "with 1 if one is not finite");
+    vocabulary_.add_reading(*parser_);
     add_json(*parser_, as_json_);
     parser_->footer(
         "examples:\n"
         "  kron inspect tokenizer.json\n"
+        "  kron inspect ./Qwen3-0.6B\n"
         "  kron inspect --check model.safetensors");
   }
   const CLI::App* parser() const { return parser_; }
@@ -69,10 +64,8 @@ class Inspect {
         if (path_.ends_with(".npy")) return inspect_array();
         break;
     }
-    const std::string format = VocabularyArgument{path_}.format();
-    refuse_check(fmt::format("a vocabulary ({})", format));
     ordered_json report{{"file", path_}};
-    report.update(describe_vocabulary(format));
+    report.update(describe_vocabulary());
     if (as_json_) print_json(report);
     return 0;
   }
@@ -96,8 +89,10 @@ class Inspect {
   }
 
   /// What is known of the vocabulary, which is told if the report is one for people.
-  ordered_json describe_vocabulary(std::string_view format) const {
-    const kronecker::Vocabulary vocabulary = VocabularyArgument{path_}.load();
+  ordered_json describe_vocabulary() const {
+    std::string format;
+    const kronecker::Vocabulary vocabulary = vocabulary_.load(&format);
+    refuse_check(fmt::format("a vocabulary ({})", format));
     std::vector<kronecker::TokenId> special;
     kronecker::TokenId empty = 0, longest = 0;
     double bytes = 0;
@@ -147,10 +142,11 @@ class Inspect {
     const kronecker::GgufDirectory directory = kronecker::parse_gguf_directory(file.path(), file.text());
     ordered_json report{{"file", path_}, {"kind", "GGUF"}}, tensors = ordered_json::array();
     if (directory.metadata.values.contains("tokenizer.ggml.tokens"))
-      report["vocabulary"] = describe_vocabulary("GGUF");
+      report["vocabulary"] = describe_vocabulary();
     for (const kronecker::GgufTensor& tensor : directory.tensors) {  // its shape in the order of the others
       const std::vector<std::uint64_t> shape(tensor.shape.rbegin(), tensor.shape.rend());
-      tensors.push_back({{"name", tensor.name}, {"type", ggml_type_name(tensor.type)}, {"shape", shape}});
+      tensors.push_back(
+          {{"name", tensor.name}, {"type", kronecker::ggml_type_name(tensor.type)}, {"shape", shape}});
     }
     if (as_json_) {
       report["tensors"] = tensors;
@@ -163,11 +159,11 @@ class Inspect {
   }
 
   int inspect_array() const {
-    const auto input = kronecker::detail::open_npy(path_);
+    const auto input = kronecker::detail::open_npy(kronecker::MappedFile(path_));
     const auto value = [&](const char* key) {
-      return kronecker::detail::npy_value(input.path, input.header, key);
+      return kronecker::detail::npy_value(input.path(), input.header, key);
     };
-    const auto shape = kronecker::detail::npy_shape(input.path, value("'shape'"));
+    const auto shape = kronecker::detail::npy_shape(input.path(), value("'shape'"));
     std::string_view type = value("'descr'");
     type = type.starts_with('\'') ? type.substr(1, type.find('\'', 1) - 1) : type.substr(0, type.find(", '"));
     const bool is_transposed = value("'fortran_order'").starts_with("True");
@@ -320,7 +316,8 @@ class Inspect {
   }
 
   CLI::App* parser_;
-  std::string path_;
+  VocabularyArgument vocabulary_;
+  const std::string& path_ = vocabulary_.path;
   bool check_ = false;
   bool as_json_ = false;
 };

@@ -2,16 +2,11 @@
 
 /// Saved embeddings of every size and row type.
 
-#include "options.hpp"
-#include "rounding_report.hpp"
-
 #include <kronecker/files/file_kind.hpp>
 #include <kronecker/files/mapped_file.hpp>
 #include <kronecker/files/model.hpp>
 #include <kronecker/files/safetensors.hpp>
 #include <kronecker/vocabulary.hpp>
-
-#include <CLI/CLI.hpp>
 
 #include <cstdint>
 #include <filesystem>
@@ -24,11 +19,13 @@
 
 namespace kron {
 
-/// The kind of the file at `path`, told by its first bytes; `unknown` if it is not a regular file.
+/// The kind of the file at `path`, told by its first bytes; `unknown` if it is not a regular file, which can
+/// be read but once.
 inline kronecker::FileKind kind_of_file(const std::filesystem::path& path) {
   std::error_code ignored;
-  if (std::filesystem::exists(path, ignored) && !std::filesystem::is_regular_file(path, ignored))
-    return kronecker::FileKind::unknown;
+  const bool is_other =
+      std::filesystem::exists(path, ignored) && !std::filesystem::is_regular_file(path, ignored);
+  if (is_other || path == "-") return kronecker::FileKind::unknown;
   const kronecker::MappedFile file(path);
   return kronecker::kind_of_content(file.text());
 }
@@ -90,28 +87,6 @@ class SavedEmbedding {
 
  private:
   kronecker::AnyEmbedding embedding_;
-};
-
-/// The type in which the rows of an embedding are saved, as an option.
-struct RowsOption {
-  std::string type = "F32";
-
-  void add(CLI::App& command) {
-    command.add_option("--rows", type, "How the rows are stored: F32, BF16, F16 or I8")
-        ->type_name("TYPE")
-        ->check(examples::one_of({"F32", "BF16", "F16", "I8"}))
-        ->capture_default_str();
-  }
-
-  void save(const std::string& path, const kronecker::KroneckerEmbedding<float>& embedding) const {
-    if (type == "F32") kronecker::save(path, embedding);
-    if (type == "BF16") kronecker::save(path, embedding.cast<Eigen::bfloat16>());
-    if (type == "F16") kronecker::save(path, embedding.cast<Eigen::half>());
-    if (type != "I8") return;
-    const auto rounded = embedding.cast<std::int8_t>();
-    kronecker::save(path, rounded);
-    report_rounding(embedding, rounded);
-  }
 };
 
 }  // namespace kron

@@ -3,6 +3,7 @@
 #include "vocabulary_argument.hpp"
 
 #include <kronecker/analysis/neighbors.hpp>
+#include <kronecker/vocabularies/resized.hpp>
 
 #include <algorithm>
 #include <functional>
@@ -33,6 +34,7 @@ class NearestTokens {
                      "Tokenizer file: beside a saved embedding, whose own tokens may be cut, to show")
         ->type_name("FILE");
     parser_->add_option("--model", model_, "Saved embedding")->type_name("FILE");
+    vocabulary_.add_reading(*parser_);
     pos_dim_option_ = add_pos_dim(*parser_, pos_dim_);
     parser_->add_option("--count", count_, "Number of tokens to show for each word")
         ->type_name("NUMBER")
@@ -81,7 +83,7 @@ class NearestTokens {
                                               shown_name(vocabulary_.path), vocabulary->size(),
                                               token_bytes.size(), shown_name(model_)));
     const kronecker::Vocabulary tokens =
-        vocabulary ? padded(*vocabulary, token_bytes.size()) : embedding.vocabulary();
+        vocabulary ? kronecker::resized(*vocabulary, token_bytes.size()) : embedding.vocabulary();
     const auto is_token = [&](const std::string& word) {  // whose tokens may be cut
       return tokens.find(vocabulary ? std::string_view(word) : embedding.encoder().truncate(word))
           .has_value();

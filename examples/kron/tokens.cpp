@@ -29,8 +29,6 @@ class Tokens {
     parser_->add_option("--containing", containing_, "Tokens alone whose bytes contain this text")
         ->type_name("TEXT");
     add_pos_dim(*parser_, pos_dim_);
-    parser_->add_flag("--reference", reference_,
-                      "The strings that the PyTorch reference takes, not the true bytes");
     add_json(*parser_, as_json_);
     parser_->footer(
         "examples:\n"
@@ -60,8 +58,7 @@ class Tokens {
 
  private:
   kronecker::Vocabulary read() const {
-    const auto text = reference_ ? kronecker::TokenText::reference : kronecker::TokenText::raw;
-    if (!is_saved_embedding(vocabulary_.path)) return vocabulary_.load(text);
+    if (!is_saved_embedding(vocabulary_.path)) return vocabulary_.load();
     return SavedEmbedding(vocabulary_.path).vocabulary();
   }
 
@@ -130,7 +127,6 @@ class Tokens {
   std::vector<std::string> ids_;
   std::string only_, containing_;
   int pos_dim_ = default_pos_dim;
-  bool reference_ = false;
   bool as_json_ = false;
 };
 

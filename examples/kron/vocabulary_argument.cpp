@@ -1,33 +1,87 @@
 #include "vocabulary_argument.hpp"
 
+#include "files.hpp"
+
 #include <kronecker/shown_text.hpp>
 #include <kronecker/vocabularies/load.hpp>
+#include <kronecker/vocabularies/special_tokens.hpp>
 
 #include <fmt/core.h>
 
 #include <cstdio>
+#include <filesystem>
+#include <stdexcept>
 #include <string>
+#include <string_view>
+#include <system_error>
 
 namespace kron {
 
 CLI::Option* VocabularyArgument::add(CLI::App& command) {
-  return command
-      .add_option(
-          "VOCABULARY,--vocabulary", path,
-          "Tokenizer file: tokenizer.json, encoder.json, tiktoken ranks, SentencePiece model or GGUF; "
-          "also as --vocabulary FILE")
-      ->type_name("FILE");
+  CLI::Option* const option =
+      command
+          .add_option(
+              "VOCABULARY,--vocabulary", path,
+              "Tokenizer: tokenizer.json, tekken.json, encoder.json, tiktoken ranks, SentencePiece "
+              "model, GGUF or RWKV's; the folder of a model; - for standard input. Also as --vocabulary "
+              "FILE")
+          ->type_name("FILE");
+  add_reading(command);
+  return option;
 }
 
-std::string VocabularyArgument::format() const {
-  return std::string(name_of(kronecker::vocabulary_format(path)));
+void VocabularyArgument::add_reading(CLI::App& command) {
+  command
+      .add_option("--special", specials_,
+                  "Special token of tiktoken ranks, such as '<|eot_id|>=128009', or a file of them; may be "
+                  "repeated")
+      ->type_name("TEXT=ID")
+      ->allow_extra_args(false);
+  auto* const reference = command.add_flag(
+      "--reference", is_reference_, "Take the strings that the PyTorch reference takes, not true bytes");
+  command
+      .add_flag("--words", is_words_, "Read WordPiece too, a space before each word; what that loses is said")
+      ->excludes(reference);
 }
 
-kronecker::Vocabulary VocabularyArgument::load(kronecker::TokenText text) const {
-  kronecker::Vocabulary vocabulary = kronecker::load_vocabulary(path, text);
-  for (const std::string& note : vocabulary.notes())
-    fmt::print(stderr, "kron: {}: {}\n", kronecker::shown_text(path), kronecker::shown_text(note));
+kronecker::Vocabulary VocabularyArgument::load(std::string* format) const {
+  kronecker::VocabularyOptions options;
+  if (is_reference_) options.text = kronecker::TokenText::reference;
+  if (is_words_) options.text = kronecker::TokenText::words;
+  const auto add = [&](const auto& special) {
+    if (!options.specials.insert(special).second)
+      throw std::invalid_argument("--special: " + kronecker::quoted_text(special.first) + " is there twice");
+  };
+  for (const std::string& special : specials_) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(special, ignored)) {
+      add(kronecker::parse_special_token(special));
+      continue;
+    }
+    for (const auto& token : kronecker::load_special_tokens(special)) add(token);
+  }
+  const kronecker::VocabularyFile file(path);
+  kronecker::Vocabulary vocabulary = file.vocabulary(options);
+  if (format != nullptr) *format = name_of(file.format());
+  say_notes(file.path(), vocabulary.notes());
   return vocabulary;
+}
+
+void VocabularyArgument::check_kept(const std::filesystem::path& output) const {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (!fs::is_directory(path, error)) return examples::check_replaces_none(output, {path});
+  for (fs::directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error))
+    for (const std::string_view extension : {".json", ".model", ".txt", ".tiktoken", ".gguf"})
+      if (entry->path().extension() == extension) examples::check_replaces_none(output, {entry->path()});
+}
+
+void say_notes(const std::string& path, const std::vector<std::string>& notes) {
+  for (const std::string& note : notes) {
+    std::string shown;
+    kronecker::detail::append_shown(shown, note, "");
+    fmt::print(stderr, "kron: {}: {}\n", kronecker::shown_text(path), shown);
+  }
 }
 
 }  // namespace kron

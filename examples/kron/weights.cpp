@@ -1,12 +1,18 @@
 #include "progress.hpp"
 #include "report.hpp"
-#include "saved_embedding.hpp"
+#include "rows_option.hpp"
 #include "vocabulary_argument.hpp"
 
 #include <kronecker/analysis/fit.hpp>
+#include <kronecker/files/checkpoint.hpp>
+#include <kronecker/files/file_kind.hpp>
+#include <kronecker/files/mapped_file.hpp>
+#include <kronecker/files/npy.hpp>
+#include <kronecker/vocabularies/resized.hpp>
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <limits>
 #include <stdexcept>
 #include <string>
@@ -22,14 +28,30 @@ inline void add_code_options(CLI::App& command, kronecker::CodeOptions& options)
                    "The weights were trained without z-normalization");
 }
 
+/// A matrix of a checkpoint (a safetensors file or the index of several, or a GGUF model, with the tensor's
+/// name) or of a .npy file, which may come from standard input ("-"). Many names in a GGUF model end in
+/// "weight": there it is the table's.
+inline kronecker::RowMajorMatrix<float> read_weights(const std::filesystem::path& path,
+                                                     const std::string& name) {
+  if (path.extension() == ".json") return kronecker::read_matrix(path, name);
+  const kronecker::MappedFile file(path == "-" ? "/dev/stdin" : path);
+  const kronecker::FileKind kind = kronecker::kind_of_content(file.text());
+  if (kind == kronecker::FileKind::npy || path.extension() == ".npy") return kronecker::read_npy_matrix(file);
+  const bool is_table = kind == kronecker::FileKind::gguf && name == "weight";
+  return kronecker::read_matrix(file, is_table ? "token_embd.weight" : name);
+}
+
 /// A matrix of trained weights: the file, and the name in it.
 struct WeightsOption {
   std::string path, name;
 
   void add(CLI::App& command, const char* positional, const char* shape) {
     command
-        .add_option(positional, path,
-                    fmt::format("Checkpoint (safetensors, or the index of several) or .npy of {}", shape))
+        .add_option(
+            positional, path,
+            fmt::format(
+                "Checkpoint (safetensors, the index of several, or GGUF) or .npy of {}; - for standard input",
+                shape))
         ->type_name("FILE")
         ->required();
     command.add_option("--name", name, "Name of the tensor, or a unique end of it")
@@ -47,6 +69,14 @@ struct WeightsOption {
   }
 };
 
+/// Such a vocabulary of `size` ids; which tokens are left out is said.
+inline kronecker::Vocabulary resized_to(const kronecker::Vocabulary& vocabulary, kronecker::TokenId size) {
+  kronecker::Vocabulary resized = kronecker::resized(vocabulary, size);
+  for (std::size_t i = vocabulary.notes().size(); i < resized.notes().size(); ++i)
+    fmt::print(stderr, "kron: {}\n", resized.notes()[i]);
+  return resized;
+}
+
 /// kron import: a projection that PyTorch trained, and a vocabulary, become a saved embedding.
 class Import {
  public:
@@ -57,11 +87,10 @@ class Import {
     vocabulary_.add(*parser_)->required();
     parser_
         ->add_option("--vocab-size", vocab_size_,
-                     "Number of ids, if the model has more than its tokenizer: the others have no bytes")
+                     "Number of ids, if the model has more than its tokenizer, which then have no bytes, or "
+                     "fewer: then the last tokens are left out")
         ->type_name("NUMBER")
         ->transform(examples::whole_number(1, std::numeric_limits<kronecker::TokenId>::max()));
-    parser_->add_flag("--reference", reference_,
-                      "The weights were trained with the PyTorch reference's strings");
     add_code_options(*parser_, options_);
     rows_.add(*parser_);
     add_output(*parser_, output_, "Saved embedding to write");
@@ -74,7 +103,7 @@ class Import {
 
   int run() const {
     check_output(output_);
-    check_replaces_none(output_, {vocabulary_.path});
+    vocabulary_.check_kept(output_);
     weights_.check_kept(output_);
     const auto weight = weights_.read();
     if (weight.cols() % 256 != 0 || weight.cols() / 256 < 1 || weight.cols() / 256 > 255)
@@ -93,14 +122,11 @@ class Import {
   }
 
  private:
+  /// The vocabulary with as many ids as were asked for.
   kronecker::Vocabulary read_vocabulary() const {
-    const auto text = reference_ ? kronecker::TokenText::reference : kronecker::TokenText::raw;
-    const kronecker::Vocabulary vocabulary = vocabulary_.load(text);
-    if (vocab_size_ == 0) return vocabulary;
-    if (vocab_size_ < vocabulary.size())
-      throw std::invalid_argument(fmt::format("--vocab-size {} is less than the {} tokens of {}", vocab_size_,
-                                              vocabulary.size(), shown_name(vocabulary_.path)));
-    return padded(vocabulary, vocab_size_);
+    kronecker::Vocabulary vocabulary = vocabulary_.load();
+    if (vocab_size_ == 0 || vocab_size_ == vocabulary.size()) return vocabulary;
+    return resized_to(vocabulary, vocab_size_);
   }
 
   CLI::App* parser_;
@@ -110,7 +136,6 @@ class Import {
   std::string output_;
   kronecker::CodeOptions options_;
   kronecker::TokenId vocab_size_ = 0;  // 0: the vocabulary's
-  bool reference_ = false;
 };
 
 /// kron fit: the projection nearest to a trained table, and how near.
@@ -122,6 +147,11 @@ class Fit {
     table_.add(*parser_, "TABLE", "(V, d_model)");
     vocabulary_.add(*parser_)->required();
     add_pos_dim(*parser_, pos_dim_);
+    parser_
+        ->add_option("--vocab-size", vocab_size_,
+                     "Leave out the tokens from this id on; special ones without a row are left out anyway")
+        ->type_name("NUMBER")
+        ->transform(examples::whole_number(1, std::numeric_limits<kronecker::TokenId>::max()));
     add_code_options(*parser_, options_);
     rows_.add(*parser_);
     add_output(*parser_, output_, "Saved embedding to write");
@@ -134,18 +164,15 @@ class Fit {
 
   int run() const {
     check_output(output_);
-    check_replaces_none(output_, {vocabulary_.path});
+    vocabulary_.check_kept(output_);
     table_.check_kept(output_);
-    const kronecker::Vocabulary vocabulary = vocabulary_.load();
     const kronecker::RowMajorMatrix<float> table = table_.read();
-    if (table.rows() < vocabulary.size())
-      throw kronecker::FileError(fmt::format("{}: the table has {} rows, fewer than the {} tokens of {}",
-                                             shown_name(table_.path), table.rows(), vocabulary.size(),
-                                             shown_name(vocabulary_.path)));
+    const auto rows = static_cast<kronecker::TokenId>(table.rows());
+    const kronecker::Vocabulary vocabulary = vocabulary_for(rows);
     const Encoder encoder(256, pos_dim_, options_);
     const auto fit = on_values_of(table_.path, [&] {
       const auto fitted = fit_rows(encoder, vocabulary, table.topRows(vocabulary.size()));
-      const auto all_ids = padded(vocabulary, static_cast<kronecker::TokenId>(table.rows()));
+      const auto all_ids = kronecker::resized(vocabulary, rows);
       rows_.save(output_, kronecker::KroneckerEmbedding(encoder, all_ids, fitted.projection));
       return fitted;
     });
@@ -158,6 +185,19 @@ class Fit {
   }
 
  private:
+  /// The vocabulary, without added tokens that a table of `rows` rows has none for.
+  kronecker::Vocabulary vocabulary_for(kronecker::TokenId rows) const {
+    kronecker::Vocabulary vocabulary = vocabulary_.load();
+    if (vocab_size_ > 0 && vocab_size_ < vocabulary.size()) vocabulary = resized_to(vocabulary, vocab_size_);
+    if (rows >= vocabulary.size()) return vocabulary;
+    if (const auto ordinary = kronecker::ordinary_tokens_from(vocabulary, rows); ordinary > 0)
+      throw kronecker::FileError(fmt::format(
+          "{}: the table has {} rows, fewer than the {} tokens of {}, and {} of those without a row are "
+          "ordinary tokens: if it is that vocabulary's, --vocab-size {} leaves them out",
+          shown_name(table_.path), rows, vocabulary.size(), shown_name(vocabulary_.path), ordinary, rows));
+    return resized_to(vocabulary, rows);
+  }
+
   static kronecker::FitResult fit_rows(const Encoder& encoder, const kronecker::Vocabulary& vocabulary,
                                        const Eigen::Ref<const kronecker::RowMajorMatrix<float>>& table) {
     constexpr double steps = 1000;
@@ -210,6 +250,7 @@ class Fit {
   std::string output_;
   kronecker::CodeOptions options_;
   int pos_dim_ = default_pos_dim;
+  kronecker::TokenId vocab_size_ = 0;  // 0: the vocabulary's
   bool as_json_ = false;
 };
 
