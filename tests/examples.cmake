@@ -159,7 +159,7 @@ expect(0 "an embedding of 8000 tokens into 1 dimensions.*z-normalized: no.*not f
 expect(0 "wrote table.safetensors: wte.weight of .8000, 1. F16" kron export model.kron --name wte.weight --type F16
   --output table.safetensors)
 expect(0 "F16  wte.weight .8000, 1." kron inspect table.safetensors)
-expect(0 "wrote fit.kron: the projection explains 100.00 % of the table" kron fit table.safetensors --name wte.weight
+expect(0 "the projection explains 100.00 % of the table.*R.2 .*wrote fit.kron: 8000 tokens, pos_dim 4, d_model 1" kron fit table.safetensors --name wte.weight
   --vocabulary ${vocabulary} --pos-dim 4 --no-z-normalize --output fit.kron)
 
 # A GGUF model with a table of 8000 x 1 in F16, and no other tensor.
@@ -211,7 +211,7 @@ expect(2 "kron: none/fit.kron: cannot be written: there is no folder none" kron 
   --output none/fit.kron)
 expect(0 "kron: tokens 80 to 7999 are left out: 7920 of 8000\nwrote small.kron: 80 tokens" kron import weight.npy ${vocabulary}
   --vocab-size 80 --output small.kron)
-expect(0 "wrote small.kron.*tokens 1 to 7999 are left out" kron fit weight.npy ${vocabulary} --vocab-size 1 --output small.kron)
+expect(0 "tokens 1 to 7999 are left out.*wrote small.kron: 1 tokens" kron fit weight.npy ${vocabulary} --vocab-size 1 --output small.kron)
 expect(2 "kron: --pos-dim is not for a saved embedding" kron neighbors --model F32.kron --pos-dim 3 a)
 expect(2 "kron: a: cannot open the file" kron neighbors a b)
 expect(2 "kron: WORD is missing" kron neighbors F32.kron)
@@ -367,6 +367,11 @@ expect(0 "kron: tokens 2 to 2 are left out: 1 of 3\n" kron fit two_rows.npy adde
 expect(0 "an embedding of 2 tokens" kron inspect two.kron)
 expect(2 "fewer than the 8000 tokens of .*, and 7997 of those without a row are ordinary tokens" kron fit two_rows.npy ${vocabulary}
   --output none.kron)
+
+expect(2 "padded.safetensors: 8061 of the 8064 rows have no token in added.json, and would become zero" kron fit padded.safetensors
+  added.json --output none.kron)
+expect(0 "the table has 8061 rows more.*wrote two.kron: 8064 tokens" kron fit padded.safetensors added.json --vocab-size 8064
+  --output two.kron)
 
 # The folder of a model, standard input, special tokens of ranks, and what git-lfs leaves.
 file(MAKE_DIRECTORY ${BINARY}/model_folder)

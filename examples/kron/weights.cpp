@@ -149,7 +149,8 @@ class Fit {
     add_pos_dim(*parser_, pos_dim_);
     parser_
         ->add_option("--vocab-size", vocab_size_,
-                     "Leave out the tokens from this id on; special ones without a row are left out anyway")
+                     "Number of ids: fewer than tokens leaves out the last ones (special ones without a row "
+                     "are left out anyway); as many as rows allows rows without a token to be most")
         ->type_name("NUMBER")
         ->transform(examples::whole_number(1, std::numeric_limits<kronecker::TokenId>::max()));
     add_code_options(*parser_, options_);
@@ -176,6 +177,8 @@ class Fit {
       rows_.save(output_, kronecker::KroneckerEmbedding(encoder, all_ids, fitted.projection));
       return fitted;
     });
+    fmt::print(stderr, "wrote {}: {} tokens, pos_dim {}, d_model {}\n", shown_name(output_), rows, pos_dim_,
+               table.cols());
     const auto padding = table.rows() - vocabulary.size();
     if (as_json_)
       report_json(fit, padding);
@@ -189,7 +192,13 @@ class Fit {
   kronecker::Vocabulary vocabulary_for(kronecker::TokenId rows) const {
     kronecker::Vocabulary vocabulary = vocabulary_.load();
     if (vocab_size_ > 0 && vocab_size_ < vocabulary.size()) vocabulary = resized_to(vocabulary, vocab_size_);
-    if (rows >= vocabulary.size()) return vocabulary;
+    const kronecker::TokenId without_token = rows - vocabulary.size();
+    if (without_token > rows / 2 && vocab_size_ < rows)
+      throw kronecker::FileError(
+          fmt::format("{}: {} of the {} rows have no token in {}, and would become zero; if that is meant, "
+                      "give --vocab-size {}",
+                      shown_name(table_.path), without_token, rows, shown_name(vocabulary_.path), rows));
+    if (without_token >= 0) return vocabulary;
     if (const auto ordinary = kronecker::ordinary_tokens_from(vocabulary, rows); ordinary > 0)
       throw kronecker::FileError(fmt::format(
           "{}: the table has {} rows, fewer than the {} tokens of {}, and {} of those without a row are "
@@ -209,6 +218,9 @@ class Fit {
 
   void report_json(const kronecker::FitResult& fit, Eigen::Index padding) const {
     print_json({{"explained", fit.explained},
+                {"r_squared", fit.r_squared},
+                {"chance", fit.chance},
+                {"mean_share", fit.mean_share},
                 {"converged", fit.converged},
                 {"iterations", fit.iterations},
                 {"padding_ids", padding},
@@ -224,23 +236,36 @@ class Fit {
       return sorted[static_cast<std::size_t>(part * static_cast<double>(sorted.size() - 1))];
     };
     std::FILE* const to = examples::report_beside(output_);
-    fmt::print(to, "wrote {}: the projection explains {:.2f} % of the table ({} iterations{})\n",
-               shown_name(output_), 100 * fit.explained, fit.iterations,
-               fit.converged ? "" : ", not converged");
     print_text(
-        2,
-        fmt::format(
-            "distance of a token from its row, relative: median {:.3f}, a tenth below {:.3f}, a tenth above "
-            "{:.3f}\n",
-            quantile(0.5), quantile(0.1), quantile(0.9)),
+        0,
+        fmt::format("the projection explains {:.2f} % of the table ({} iterations{}); its mean row alone, "
+                    "the same for all tokens, {:.2f} %",
+                    100 * fit.explained, fit.iterations, fit.converged ? "" : ", not converged",
+                    100 * fit.mean_share),
         to);
+    print_text(2,
+               fmt::format("R^2 {:.3f}, of what makes tokens differ; chance gives {:.3f}{}", fit.r_squared,
+                           fit.chance, explains_nothing(fit) ? ": the codes explain nothing here" : ""),
+               to);
+    print_text(2,
+               fmt::format(
+                   "distance of a token from its row, relative: median {:.3f}, a tenth below {:.3f}, a tenth "
+                   "above {:.3f}",
+                   quantile(0.5), quantile(0.1), quantile(0.9)),
+               to);
     if (padding > 0)
       print_text(
           2,
-          fmt::format(
-              "the table has {} rows more than there are tokens: ids from {} on are tokens without bytes",
-              padding, vocab_size),
+          fmt::format("the table has {} rows more than there are tokens: ids from {} on are tokens without "
+                      "bytes",
+                      padding, vocab_size),
           to);
+  }
+
+  /// Whether codes that have nothing to do with the table would explain as much of it.
+  static bool explains_nothing(const kronecker::FitResult& fit) {
+    constexpr double noise = 0.02;
+    return fit.chance < 1 && fit.r_squared < fit.chance + noise;
   }
 
   CLI::App* parser_;
