@@ -33,7 +33,7 @@ TEST_CASE("a token is decoded alone by the steps of a tokenizer's decoder") {
       decoder_step_of({{"type", "Strip"}, {"content", "a"}, {"start", "2"}, {"stop", "1"}});
   const TextStep strip_space =
       decoder_step_of({{"type", "Strip"}, {"content", " "}, {"start", "1"}, {"stop", "0"}});
-  const auto metaspace = [&](const char* scheme) {
+  const auto metaspace_step = [&](const char* scheme) {
     return decoder_step_of({{"type", "Metaspace"}, {"replacement", u2581}, {"prepend_scheme", scheme}});
   };
   const auto word_piece = [](const char* cleanup) {
@@ -56,9 +56,9 @@ TEST_CASE("a token is decoded alone by the steps of a tokenizer's decoder") {
       {{strip}, "aaab", "ab"},
       {{strip}, "baa", "ba"},
       {{strip}, "xay", "xay"},
-      {{metaspace("always")}, u2581 + "a" + u2581 + u2581 + "b" + u2581, "ab"},
-      {{metaspace("first")}, u2581 + "a" + u2581 + u2581 + "b" + u2581, "ab"},
-      {{metaspace("never")}, u2581 + "a" + u2581 + u2581 + "b" + u2581, " a  b "},
+      {{metaspace_step("always")}, u2581 + "a" + u2581 + u2581 + "b" + u2581, "ab"},
+      {{metaspace_step("first")}, u2581 + "a" + u2581 + u2581 + "b" + u2581, "ab"},
+      {{metaspace_step("never")}, u2581 + "a" + u2581 + u2581 + "b" + u2581, " a  b "},
       {{decoder_step_of({{"type", "Metaspace"}, {"replacement", "_"}})}, "_a_", "a"},
       {{bytes}, "\xC4\xA0the", " the"},
       {{bytes}, "\xC3\x83l", replacement + "l"},
