@@ -234,7 +234,7 @@ TEST_CASE("a GGUF file without a vocabulary that can be read is refused with the
           "'tokenizer.ggml.model' is '" + none +
               "': the file has no vocabulary; give the tokenizer's own file");
   CHECK(load_message(file({model("rwkv"), tokens({"\\q"})})) ==
-        "token 0: expected bytes with Python's escapes, found '\\q'");
+        "token 0: expected bytes with Python's escapes, found '\\\\q'");
   CHECK(load_message(file({model("gpt2")})) == "no array of texts 'tokenizer.ggml.tokens'");
   CHECK(load_message(file({model("gpt2"), tokens({})})) == "the file has no tokens");
   CHECK(load_message(file({model("gpt2"), tokens({"a", "b"}), token_types({1})})) ==

@@ -84,11 +84,13 @@ TEST_CASE("an RWKV vocabulary gives the bytes of each id") {
 }
 
 TEST_CASE("a line that is not an id, a literal and its size is refused with its number") {
-  for (const std::string line : {"2", "2 'a'", "2 'a' ", "2 'a' 2", "2 'a' 1x", "-2 'a' 1", "2 a 1", "'a' 1",
-                                 "2  'a' 1", "2 '\\xe9' 1", "99999999999999999999 'a' 1"}) {
+  for (const std::string line : {"2", "2 \"a\"", "2 \"a\" ", "2 \"a\" 2", "2 \"a\" 1x", "-2 \"a\" 1", "2 a 1",
+                                 "\"a\" 1", "2  \"a\" 1", "99999999999999999999 \"a\" 1"}) {
     CHECK(rwkv_message("1 'b' 1\n" + line + "\n") ==
           "line 2: expected an id, a Python literal and the number of its bytes, found '" + line + "'");
   }
+  CHECK(rwkv_message("2 '\\xe9' 1\n") ==
+        R"(line 1: expected an id, a Python literal and the number of its bytes, found '2 \'\\xe9\' 1')");
   CHECK(rwkv_message("1 'b' 1\n1 'c' 1\n") == "line 2: the id 1 is already that of 'b'");
   CHECK(rwkv_message("262144 'b' 1\n") ==
         "line 1: the id 262144 is not below 262144, the limit for a file of this size");

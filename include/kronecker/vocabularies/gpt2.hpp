@@ -117,9 +117,9 @@ class Gpt2Reader final : public JsonEvents {
                   "byte-level");
   }
 
-  static constexpr std::string_view not_byte_level =
+  static constexpr const char* not_byte_level =
       ": the vocabulary is not byte-level, and its tokens' bytes are not known";
-  static constexpr std::string_view no_space =
+  static constexpr const char* no_space =
       ": no token has U+0120, GPT-2's space: the vocabulary is not byte-level, and its tokens' bytes are not "
       "known";
 

@@ -95,8 +95,7 @@ class HuggingFaceTokens {
   }
 
   void check_model() const {
-    constexpr std::string_view supported =
-        "; byte-level or SentencePiece-style BPE and Unigram are supported";
+    constexpr const char* supported = "; byte-level or SentencePiece-style BPE and Unigram are supported";
     const std::string_view type = file_.model_type;
     if (type == "WordPiece" || type == "WordLevel")
       fail<FileError>(path(), ": model.type is ", type,

@@ -142,7 +142,7 @@ class HuggingFaceDecoder {
     return number;
   }
 
-  static constexpr std::string_view no_strings =
+  static constexpr const char* no_strings =
       ": the reference's strings are not known; the tokens' true bytes are";
 
   std::string path_;
