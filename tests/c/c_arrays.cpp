@@ -152,6 +152,25 @@ TEMPLATE_TEST_CASE("backward writes the library's gradient, and any number of th
     }
 }
 
+TEMPLATE_TEST_CASE("of rows that are centered already, no mean is subtracted, forward and back", "", float,
+                   Eigen::bfloat16, Eigen::half) {
+  Layer layer(true, 1500);
+  const KroneckerEmbedding<TestType> embedding = layer.embedding<TestType>();
+  const std::span<const TestType> centered = embedding.rows().values().span();
+  for (std::size_t i = 0; i < centered.size(); ++i) layer.weights[i] = static_cast<float>(centered[i]);
+  layer.code.z_normalize = 2;
+  std::vector<float> expected(layer.ids.size() * layer.d_model);
+  embedding.forward(layer.ids, expected);
+  for (const int threads : {1, 2, 7}) CHECK(same_bits(layer.forward<TestType, float>(threads), expected));
+
+  kronecker::ProjectionGradient gradient(embedding);  // its sums, before they are centered
+  kronecker::accumulate_gradient(embedding, layer.ids, layer.grad_out, gradient);
+  for (const int threads : {1, 7}) {
+    const std::vector<float> grad = layer.backward<TestType>(threads, layer.ids.size());
+    CHECK(std::equal(grad.begin(), grad.end(), gradient.values().begin()));
+  }
+}
+
 TEST_CASE("mistakes in the caller's arrays have a code and a message, and nothing is written") {
   const std::uint8_t bytes[] = {1, 2, 3, 4, 5, 9}, lengths[] = {3, 2};
   const kronecker_code code{8, 3, 1, 1, 1e-6f};
