@@ -1,7 +1,9 @@
 #include "catch.hpp"
 
+#include <kronecker/large_pages.hpp>
 #include <kronecker/training/arrays.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -59,8 +61,8 @@ TEST_CASE("embeddings and gradients on arrays are those of arithmetic in double,
   const auto run = [&](std::size_t threads, std::vector<float>& to, std::vector<float>& grad_rows) {
     kronecker::detail::embed_arrays<RowType::float32, RowType::float32>(encoder, true, sequence, rows.data(),
                                                                         width, to.data(), Backwards{threads});
-    kronecker::detail::scatter_arrays<RowType::float32>(encoder, true, sequence, grad_out.data(), width,
-                                                        grad_rows.data(), Backwards{threads});
+    kronecker::detail::scatter_arrays<RowType::float32, RowType::float32>(
+        encoder, true, sequence, grad_out.data(), width, grad_rows.data(), Backwards{threads});
   };
   run(1, out, grad);
   run(5, other_out, other_grad);
@@ -91,4 +93,12 @@ TEST_CASE("embeddings and gradients on arrays are those of arithmetic in double,
   }
   CHECK(largest_of_out < 1e-4);   // of 15
   CHECK(largest_of_grad < 2e-3);  // of 2,000
+}
+
+TEST_CASE("memory that is asked for in large pages keeps what it holds") {
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1000}, std::size_t{40} << 20}) {
+    std::vector<char> memory(size, 'x');
+    kronecker::detail::ask_for_large_pages(memory.data(), size);
+    CHECK(std::count(memory.begin(), memory.end(), 'x') == static_cast<std::ptrdiff_t>(size));
+  }
 }

@@ -93,7 +93,8 @@ kronecker_status kronecker_forward(const kronecker_code* code, const kronecker_t
 
 kronecker_status kronecker_backward(const kronecker_code* code, const kronecker_tokens* tokens,
                                     int64_t d_model, const int64_t* ids, size_t count, const void* grad_out,
-                                    kronecker_type grad_type, float* grad_rows, int32_t threads) {
+                                    kronecker_type grad_type, void* grad_rows, kronecker_type row_type,
+                                    int32_t threads) {
   return kronecker_c::guarded([&] {
     const kronecker::DynamicEncoder encoder = encoder_of(code);
     const std::size_t width = checked_width(d_model);
@@ -103,8 +104,10 @@ kronecker_status kronecker_backward(const kronecker_code* code, const kronecker_
     check_size(count, width);
     const ArraySequence sequence = sequence_of(encoder, tokens, ids, count);
     with_type("grad_type", grad_type, [&](auto type) {
-      kronecker::detail::scatter_arrays<type>(encoder, subtracts_mean(*code), sequence, grad_out, width,
-                                              grad_rows, parallel);
+      with_type("row_type", row_type, [&](auto to_type) {
+        kronecker::detail::scatter_arrays<type, to_type>(encoder, subtracts_mean(*code), sequence, grad_out,
+                                                         width, grad_rows, parallel);
+      });
     });
   });
 }

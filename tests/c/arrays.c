@@ -90,7 +90,7 @@ static void check(const kronecker_code* code, const kronecker_tokens* tokens) {
     if (kronecker_forward(code, tokens, rows, KRONECKER_FLOAT32, d_model, ids, count, out, KRONECKER_FLOAT32,
                           threads[i]) != KRONECKER_OK ||
         kronecker_backward(code, tokens, d_model, ids, count, grad_out, KRONECKER_FLOAT32, grad,
-                           threads[i]) != KRONECKER_OK)
+                           KRONECKER_FLOAT32, threads[i]) != KRONECKER_OK)
       expect(0, kronecker_error_message());
     if (i == 0) {
       memcpy(first_out, out, out_size * sizeof(float));

@@ -107,14 +107,13 @@ class Scatter : public torch::autograd::Function<Scatter> {
                                const c10::intrusive_ptr<Call>& call) {
     call->remember(context);
     const torch::Tensor from = grad_out.contiguous();
-    const torch::Tensor grad_rows =
-        torch::empty({call->encoder.code_dim(), from.size(1)}, from.options().dtype(torch::kFloat));
+    torch::Tensor grad_rows = torch::empty({call->encoder.code_dim(), from.size(1)}, from.options());
     with_row_type(from.scalar_type(), [&](auto type) {
-      kronecker::detail::scatter_arrays<type>(
+      kronecker::detail::scatter_arrays<type, type>(
           call->encoder, call->encoder.options().z_normalize, call->sequence(), from.data_ptr(),
-          static_cast<std::size_t>(from.size(1)), grad_rows.data_ptr<float>(), TorchThreads());
+          static_cast<std::size_t>(from.size(1)), grad_rows.data_ptr(), TorchThreads());
     });
-    return grad_rows.to(from.scalar_type());
+    return grad_rows;
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& gradients) {

@@ -9,13 +9,14 @@
 /// before it returns. Results have the same bits for any number.
 
 #include <kronecker/encoder.hpp>
-#include <kronecker/error.hpp>
 #include <kronecker/kernels/block_sums.hpp>
 #include <kronecker/kernels/gather_sum.hpp>
 #include <kronecker/kernels/instruction_set.hpp>
 #include <kronecker/kernels/row_sums.hpp>
+#include <kronecker/large_pages.hpp>
 #include <kronecker/length_rows.hpp>
 #include <kronecker/namespace.hpp>
+#include <kronecker/training/array_sequence.hpp>
 #include <kronecker/training/tokens_by_cell.hpp>
 #include <kronecker/views.hpp>
 
@@ -24,81 +25,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <limits>
 #include <memory>
 #include <vector>
 
 namespace KRONECKER_NAMESPACE::detail {
-
-/// The tokens of a vocabulary as someone else holds them.
-struct TokenArrays {
-  const std::uint8_t* bytes;    ///< (vocab_size, pos_dim), padded with anything.
-  const std::uint8_t* lengths;  ///< (vocab_size)
-  std::int64_t vocab_size;      ///< V.
-};
-
-/// The tokens of a call, checked and copied: what other threads do to the arrays meanwhile cannot lead the
-/// kernels out of theirs. Takes pos_dim + 5 bytes a token.
-class ArraySequence {
- public:
-  /// Throws std::out_of_range if one of `count` ids is outside the vocabulary, std::invalid_argument if there
-  /// are more than 2^31 - 1, a token's length is over pos_dim or one of its bytes outside the alphabet.
-  ArraySequence(const DynamicEncoder& encoder, const TokenArrays& tokens, const std::int64_t* ids,
-                std::size_t count)
-      : count_(count), pos_dim_(static_cast<std::size_t>(encoder.pos_dim())), scales_(encoder.scales()) {
-    constexpr auto most = static_cast<std::size_t>((std::numeric_limits<std::int32_t>::max)());
-    if (count > most) fail<std::invalid_argument>(count, " ids are more than ", most, " at a time");
-    places_.reset(new std::int32_t[count]);
-    lengths_.reset(new std::uint8_t[count]);
-    bytes_.reset(new std::uint8_t[count * pos_dim_]);
-    for (std::size_t i = 0; i < count; ++i) {
-      if (ids[i] < 0 || ids[i] >= tokens.vocab_size)
-        fail<std::out_of_range>("token id ", ids[i], " at index ", i, " is outside the vocabulary of ",
-                                tokens.vocab_size, " tokens");
-      places_[i] = static_cast<std::int32_t>(i);
-      copy_token(encoder, tokens, ids[i], i);
-    }
-  }
-
-  std::size_t count() const noexcept { return count_; }                    ///< Number of tokens.
-  std::size_t byte_count() const noexcept { return byte_count_; }          ///< Of all tokens.
-  const std::uint8_t* lengths() const noexcept { return lengths_.get(); }  ///< Of each token.
-  const float* scales() const noexcept { return scales_.data(); }          ///< a_L of each length.
-
-  /// The tokens of a range.
-  kernels::Tokens part(Range some) const noexcept {
-    return {bytes_.get(), lengths_.get(), scales_.data(), places_.get() + some.begin, some.size()};
-  }
-
-  /// The lengths that its tokens have, but for 0.
-  std::vector<std::uint8_t> different_lengths() const {
-    std::array<bool, 256> has_length = {};
-    for (std::size_t i = 0; i < count_; ++i) has_length[lengths_[i]] = true;
-    std::vector<std::uint8_t> found;
-    for (std::size_t length = 1; length <= pos_dim_; ++length)
-      if (has_length[length]) found.push_back(static_cast<std::uint8_t>(length));
-    return found;
-  }
-
- private:
-  void copy_token(const DynamicEncoder& encoder, const TokenArrays& tokens, std::int64_t id, std::size_t i) {
-    const std::uint8_t length = tokens.lengths[id];
-    if (length > pos_dim_)
-      fail<std::invalid_argument>("token id ", id, " at index ", i, " has a length of ", length,
-                                  " over pos_dim ", pos_dim_);
-    std::uint8_t* const bytes = bytes_.get() + i * pos_dim_;
-    std::memcpy(bytes, tokens.bytes + static_cast<std::size_t>(id) * pos_dim_, length);
-    check_alphabet({reinterpret_cast<const char*>(bytes), length}, encoder.char_dim(), "token id ", id,
-                   " at index ", i);
-    lengths_[i] = length;
-    byte_count_ += length;
-  }
-
-  std::size_t count_, pos_dim_, byte_count_ = 0;
-  std::vector<float> scales_;
-  std::unique_ptr<std::int32_t[]> places_;
-  std::unique_ptr<std::uint8_t[]> lengths_, bytes_;
-};
 
 /// Columns that threads do not split: four cache lines of floats.
 inline constexpr std::size_t columns_in_piece = 64;
@@ -132,6 +62,7 @@ void embed_arrays(const DynamicEncoder& encoder, bool subtracts_mean, const Arra
   const auto code_dim = static_cast<std::size_t>(encoder.code_dim());
   const auto pos_dim = static_cast<std::size_t>(encoder.pos_dim());
   const kernels::Rows rows{values, nullptr, width, pos_dim};
+  ask_for_large_pages(out, sequence.count() * width * kernels::size_of(out_type));
   const auto sum = [&](const auto& any_rows) {
     const std::size_t parts = part_count(sequence.byte_count() * width, parallel.most, sequence.count());
     parallel(parts, [&](std::size_t part) {
@@ -177,22 +108,79 @@ class ColumnsGradient {
   void write(const void* grad_out, float* grad_rows) noexcept {
     if (is_centered_) subtract_mean<type>(grad_out);
     kernels::GradientColumns gradient{grad_rows, width_, columns_.begin, columns_.end, mean_.data()};
-    for (std::size_t first = 0; first < sequence_.count() || first == 0; first += kernels::tokens_in_block) {
-      const std::size_t end = (std::min)(first + kernels::tokens_in_block, sequence_.count());
-      by_cell_.assign(sequence_.part({first, end}));
-      const kernels::BlockByCell block = by_cell_.view();
-      if (first == 0) {
+    for_each_block<type>(grad_out, [&](const kernels::BlockByCell& block, const void* grad_of_block) {
+      if (gradient.held != nullptr) {
         for (std::size_t i = 0; i < block.cell_count; ++i) is_lit_[block.cells[i].cell] = 1;
         kernels::write_unlit_rows(kernels::instruction_set(), is_lit_.data(), code_dim_, gradient);
       }
-      kernels::add_block_sums<type>(
-          kernels::instruction_set(), block,
-          static_cast<const char*>(grad_out) + first * width_ * kernels::size_of(type), gradient);
+      kernels::add_block_sums<type>(kernels::instruction_set(), block, grad_of_block, gradient);
       gradient.held = nullptr;
+    });
+  }
+
+  /// The same, to numbers of 16 bits, each rounded once. The rows that are lit are summed in `lit_rows`, (lit
+  /// cells, width), at the places that `place_of_cell`, (D), says.
+  template <kernels::RowType type, kernels::RowType rows_type>
+  void write_rounded(const void* grad_out, void* grad_rows, const std::int32_t* place_of_cell,
+                     float* lit_rows) noexcept {
+    if (is_centered_) subtract_mean<type>(grad_out);
+    kernels::GradientColumns gradient{lit_rows, width_, columns_.begin, columns_.end};
+    for (std::size_t cell = 0; cell < code_dim_; ++cell)
+      if (place_of_cell[cell] != unlit)
+        std::copy_n(mean_.data() + columns_.begin, columns_.size(), lit_row(lit_rows, place_of_cell[cell]));
+    for_each_block<type>(grad_out, [&](kernels::BlockByCell block, const void* grad_of_block) {
+      std::copy_n(block.cells, block.cell_count, places_.get());
+      for (std::size_t i = 0; i < block.cell_count; ++i)
+        places_[i].cell = static_cast<std::uint32_t>(place_of_cell[places_[i].cell]);
+      block.cells = places_.get();
+      kernels::add_block_sums<type>(kernels::instruction_set(), block, grad_of_block, gradient);
+    });
+    constexpr std::size_t size = kernels::size_of(rows_type);
+    const char* unlit_row = nullptr;
+    for (std::size_t cell = 0; cell < code_dim_; ++cell) {
+      char* const row = static_cast<char*>(grad_rows) + (cell * width_ + columns_.begin) * size;
+      if (place_of_cell[cell] != unlit) {
+        round_row<rows_type>(lit_row(lit_rows, place_of_cell[cell]), row);
+      } else if (unlit_row != nullptr) {
+        std::memcpy(row, unlit_row, columns_.size() * size);
+      } else {
+        round_row<rows_type>(mean_.data() + columns_.begin, row);
+        unlit_row = row;
+      }
     }
   }
 
+  /// The place of a cell that no token lights.
+  static constexpr std::int32_t unlit = -1;
+
  private:
+  /// Calls `visit` with each 1,024 tokens by their cells, and their outputs' gradients; with none, if there
+  /// are none.
+  template <kernels::RowType type, class Visit>
+  void for_each_block(const void* grad_out, Visit visit) noexcept {
+    for (std::size_t first = 0; first < sequence_.count() || first == 0; first += kernels::tokens_in_block) {
+      by_cell_.assign(
+          sequence_.part({first, (std::min)(first + kernels::tokens_in_block, sequence_.count())}));
+      visit(by_cell_.view(), static_cast<const void*>(static_cast<const char*>(grad_out) +
+                                                      first * width_ * kernels::size_of(type)));
+    }
+  }
+
+  float* lit_row(float* lit_rows, std::int32_t place) const noexcept {
+    return lit_rows + static_cast<std::size_t>(place) * width_ + columns_.begin;
+  }
+
+  /// A row of these columns, as the embedding of a token of one byte that lights it.
+  template <kernels::RowType rows_type>
+  void round_row(const float* from, void* to) const noexcept {
+    constexpr std::uint8_t byte = 0, length = 1;
+    constexpr std::int32_t id = 0;
+    constexpr float scales[] = {0, 1};
+    kernels::gather_sum<kernels::RowType::float32, rows_type>(
+        kernels::instruction_set(), kernels::Rows{from, nullptr, columns_.size(), 1},
+        {&byte, &length, scales, &id, 1}, {to, columns_.size(), false});
+  }
+
   /// Minus the mean of all rows of the gradient: a token adds L terms.
   template <kernels::RowType type>
   void subtract_mean(const void* grad_out) noexcept {
@@ -215,22 +203,39 @@ class ColumnsGradient {
   TokensByCell by_cell_;
   std::vector<float> mean_;  // minus it, of all columns; zeros if none is subtracted
   std::vector<std::uint8_t> is_lit_;
+  std::unique_ptr<kernels::CellEnd[]> places_{new kernels::CellEnd[code_dim_]};
 };
 
-/// The gradient of the weights into `grad_rows`, (D, width), every number of which is written, given that of
-/// the embeddings, `grad_out` of (N, width) numbers of `type`. Terms are summed as accumulate_gradient
-/// (gradient.hpp) sums them. O(width * (bytes of the tokens + D)).
-template <kernels::RowType type, class Parallel>
+/// The gradient of the weights into `grad_rows`, (D, width) numbers of `rows_type`, every one of which is
+/// written, given that of the embeddings, `grad_out` of (N, width) numbers of `type`. Terms are summed as
+/// accumulate_gradient (gradient.hpp) sums them, and rounded to 16 bits once, for which the rows that are lit
+/// take memory in float32. O(width * (bytes of the tokens + D)).
+template <kernels::RowType type, kernels::RowType rows_type, class Parallel>
 void scatter_arrays(const DynamicEncoder& encoder, bool subtracts_mean, const ArraySequence& sequence,
-                    const void* grad_out, std::size_t width, float* grad_rows, const Parallel& parallel) {
-  const std::size_t numbers =
-      (static_cast<std::size_t>(encoder.code_dim()) + sequence.count() + sequence.byte_count()) * width;
+                    const void* grad_out, std::size_t width, void* grad_rows, const Parallel& parallel) {
+  const auto code_dim = static_cast<std::size_t>(encoder.code_dim());
+  const std::size_t numbers = (code_dim + sequence.count() + sequence.byte_count()) * width;
   const std::size_t count = part_count(numbers, parallel.most, pieces_of(width));
   std::vector<ColumnsGradient> parts;
   for (std::size_t part = 0; part < count; ++part)
     parts.emplace_back(encoder, subtracts_mean, sequence, width,
                        part_of(width, columns_in_piece, part, count));
-  parallel(count, [&](std::size_t part) { parts[part].template write<type>(grad_out, grad_rows); });
+  if constexpr (rows_type == kernels::RowType::float32) {
+    ask_for_large_pages(grad_rows, code_dim * width * sizeof(float));
+    parallel(count, [&](std::size_t part) {
+      parts[part].template write<type>(grad_out, static_cast<float*>(grad_rows));
+    });
+  } else {
+    std::vector<std::int32_t> place_of_cell(code_dim, ColumnsGradient::unlit);
+    const std::size_t lit_cells = sequence.number_cells(place_of_cell);
+    const std::unique_ptr<float[]> lit_rows(new float[lit_cells * width]);
+    ask_for_large_pages(grad_rows, code_dim * width * kernels::size_of(rows_type));
+    ask_for_large_pages(lit_rows.get(), lit_cells * width * sizeof(float));
+    parallel(count, [&](std::size_t part) {
+      parts[part].template write_rounded<type, rows_type>(grad_out, grad_rows, place_of_cell.data(),
+                                                          lit_rows.get());
+    });
+  }
 }
 
 }  // namespace KRONECKER_NAMESPACE::detail
