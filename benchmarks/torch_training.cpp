@@ -83,12 +83,12 @@ void measure_steps(const Workload& work, bool quick, Table& table) {
   auto module = make_module(work);
   const TorchLayer layer(work);
   const Tensor torch_table = share(work.table).clone().requires_grad_();
-  const Tensor weight = module->projection->weight.detach().contiguous().clone().requires_grad_();
+  const Tensor weight = module->projection->rows.detach().t().contiguous().clone().requires_grad_();
   const auto by_codes = [&](std::size_t piece) { return at::linear(layer.codes(ids[piece]), weight); };
   const auto by_module = [&](std::size_t piece) { return module(ids[piece]); };
   const std::vector<std::pair<std::string, Contender>> contenders = {
       {"this library's module, torch's AdamW",
-       step_of(by_module, optimizer_of(module->projection->weight), gradient)},
+       step_of(by_module, optimizer_of(module->projection->rows), gradient)},
       {"embedding table, torch's AdamW",
        step_of([&](std::size_t piece) { return at::embedding(torch_table, ids[piece]); },
                optimizer_of(torch_table), gradient)},

@@ -112,11 +112,12 @@ KRONECKER_API kronecker_status kronecker_forward(const kronecker_code* code, con
    the output, `grad_out` of (count, d_model). Terms are summed in float32, of each 1,024 tokens apart, so
    that the error stays near a matrix product's for any count; what z-normalization subtracts is summed in
    double. Threads and errors as in kronecker_forward. Takes memory for the bytes of the tokens and, for each
-   thread, to sort 1,024 of them: at most 4 KB * pos_dim. */
+   thread, to sort 1,024 of them: at most 4 KB * pos_dim; for gradients of 16 bits, which are rounded once,
+   also 4 * d_model bytes for each row that the tokens light. */
 KRONECKER_API kronecker_status kronecker_backward(const kronecker_code* code, const kronecker_tokens* tokens,
                                                   int64_t d_model, const int64_t* ids, size_t count,
                                                   const void* grad_out, kronecker_type grad_type,
-                                                  float* grad_rows, int32_t threads);
+                                                  void* grad_rows, kronecker_type row_type, int32_t threads);
 
 /* The tokens of a tokenizer file. */
 typedef struct kronecker_vocabulary kronecker_vocabulary;

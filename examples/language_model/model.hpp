@@ -102,7 +102,7 @@ class TokensImpl : public torch::nn::Module {
 
   bool takes_overrides() const { return !kronecker_.is_empty(); }
 
-  const Tensor& input_weight() const { return table_ ? table_->weight : kronecker_->projection->weight; }
+  const Tensor& input_weight() const { return table_ ? table_->weight : kronecker_->projection->rows; }
 
   /// Null for a table.
   KroneckerEmbedding kronecker() const { return kronecker_; }

@@ -73,7 +73,8 @@ struct Layer {
     std::vector<float> grad(weights.size(), std::numeric_limits<float>::quiet_NaN());
     const kronecker_tokens all = tokens();
     REQUIRE(kronecker_backward(&code, &all, static_cast<std::int64_t>(d_model), ids.data(), count,
-                               numbers_out.data(), type_of<Scalar>, grad.data(), threads) == KRONECKER_OK);
+                               numbers_out.data(), type_of<Scalar>, grad.data(), KRONECKER_FLOAT32,
+                               threads) == KRONECKER_OK);
     return grad;
   }
 
@@ -152,6 +153,44 @@ TEMPLATE_TEST_CASE("backward writes the library's gradient, and any number of th
     }
 }
 
+TEMPLATE_TEST_CASE("gradients of 16 bits are those of 32, rounded once", "", Eigen::bfloat16, Eigen::half) {
+  for (const bool z_normalize : {true, false})
+    for (const std::size_t count : {0u, 1u, 500u, 3000u}) {
+      const Layer layer(z_normalize, 1500);
+      const std::vector<float> exact = layer.backward<TestType>(1, count);
+      const std::vector<TestType> grad_out = Layer::numbers<TestType>(layer.grad_out);
+      for (const int threads : {1, 7}) {
+        std::vector<TestType> grad(exact.size(), static_cast<TestType>(7.0f));
+        const kronecker_tokens all = layer.tokens();
+        REQUIRE(kronecker_backward(&layer.code, &all, 1500, layer.ids.data(), count, grad_out.data(),
+                                   type_of<TestType>, grad.data(), type_of<TestType>,
+                                   threads) == KRONECKER_OK);
+        CHECK(std::equal(grad.begin(), grad.end(), exact.begin(), [](TestType found, float expected) {
+          return static_cast<float>(found) == static_cast<float>(static_cast<TestType>(expected));
+        }));
+      }
+    }
+}
+
+TEMPLATE_TEST_CASE("of rows that are centered already, no mean is subtracted, forward and back", "", float,
+                   Eigen::bfloat16, Eigen::half) {
+  Layer layer(true, 1500);
+  const KroneckerEmbedding<TestType> embedding = layer.embedding<TestType>();
+  const std::span<const TestType> centered = embedding.rows().values().span();
+  for (std::size_t i = 0; i < centered.size(); ++i) layer.weights[i] = static_cast<float>(centered[i]);
+  layer.code.z_normalize = 2;
+  std::vector<float> expected(layer.ids.size() * layer.d_model);
+  embedding.forward(layer.ids, expected);
+  for (const int threads : {1, 2, 7}) CHECK(same_bits(layer.forward<TestType, float>(threads), expected));
+
+  kronecker::ProjectionGradient gradient(embedding);  // its sums, before they are centered
+  kronecker::accumulate_gradient(embedding, layer.ids, layer.grad_out, gradient);
+  for (const int threads : {1, 7}) {
+    const std::vector<float> grad = layer.backward<TestType>(threads, layer.ids.size());
+    CHECK(std::equal(grad.begin(), grad.end(), gradient.values().begin()));
+  }
+}
+
 TEST_CASE("mistakes in the caller's arrays have a code and a message, and nothing is written") {
   const std::uint8_t bytes[] = {1, 2, 3, 4, 5, 9}, lengths[] = {3, 2};
   const kronecker_code code{8, 3, 1, 1, 1e-6f};
@@ -167,7 +206,7 @@ TEST_CASE("mistakes in the caller's arrays have a code and a message, and nothin
                             ids.size(), out.data(), some_type, threads) == expected);
     const std::string message = kronecker_error_message();
     CHECK(kronecker_backward(&some_code, &some_tokens, d_model, ids.data(), ids.size(), rows.data(),
-                             some_type, grad.data(), threads) == expected);
+                             some_type, grad.data(), KRONECKER_FLOAT32, threads) == expected);
     if (type == 0) CHECK(kronecker_error_message() == message);
     return message;
   };
@@ -196,8 +235,8 @@ TEST_CASE("mistakes in the caller's arrays have a code and a message, and nothin
                           KRONECKER_FLOAT32, 1) == KRONECKER_INVALID_ARGUMENT);
   CHECK(kronecker_forward(nullptr, &tokens, rows.data(), KRONECKER_FLOAT32, 4, good, 2, out.data(),
                           KRONECKER_FLOAT32, 1) == KRONECKER_INVALID_ARGUMENT);
-  CHECK(kronecker_backward(&code, &tokens, 4, good, 2, rows.data(), KRONECKER_FLOAT32, nullptr, 1) ==
-        KRONECKER_INVALID_ARGUMENT);
+  CHECK(kronecker_backward(&code, &tokens, 4, good, 2, rows.data(), KRONECKER_FLOAT32, nullptr,
+                           KRONECKER_FLOAT32, 1) == KRONECKER_INVALID_ARGUMENT);
   CHECK(out == std::vector<float>(12, 7.0f));
   CHECK(grad == std::vector<float>(rows.size(), 7.0f));
 
@@ -256,11 +295,7 @@ TEST_CASE("what is wrong with a file is said behind a path of any length") {
     std::string path = "/";
     while (path.size() < size) path += name.substr(1) + "/";
     path += "x";
-    const std::string message = message_for(path);
-    CHECK(message.size() < 1024);
-    CHECK(message.ends_with("/x" + reason));
-    CHECK(message.starts_with(path.substr(0, 200)));
-    CHECK((message.find(" ... ") != std::string::npos) == (path.size() + reason.size() > 1023));
+    CHECK(message_for(path) == path + reason);
   }
   CHECK(none == nullptr);
 }

@@ -34,6 +34,11 @@ def losses(model, ids, mean):
     return values
 
 
+def end():
+    torch.distributed.barrier()  # PyTorch 2.6 waits forever for a process that has gone before
+    torch.distributed.destroy_process_group()
+
+
 def in_parallel(rank, how, folder):
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
@@ -59,11 +64,13 @@ def in_parallel(rank, how, folder):
     set_model_state_dict(model, state)
     values.append(mean(model(IDS[rank:rank + 1]).detach().pow(2).mean()).item())
     torch.save(values, f"{folder}/{rank}.pt")
-    torch.distributed.destroy_process_group()
+    end()
 
 
 @pytest.mark.parametrize("how", ["ddp", "fsdp2", "fsdp2 in parts"])
 def test_two_processes_have_the_losses_of_one(how, tmp_path):
+    if how != "ddp" and not hasattr(torch.cpu.current_stream(), "record_event"):
+        pytest.skip("this PyTorch shards parameters on GPUs alone: FSDP2 asks the CPU's stream for an event")
     torch.multiprocessing.start_processes(in_parallel, (how, str(tmp_path)), nprocs=2, start_method="spawn")
     model = Model()
     expected = losses(model, IDS, lambda loss: loss)
@@ -87,7 +94,7 @@ def sharded(rank, folder):
         torch.testing.assert_close(out.full_tensor(), expected, atol=1e-5, rtol=0)
         out.pow(2).sum().backward()
         torch.testing.assert_close(module.projection.rows.grad.full_tensor(), grad, atol=1e-4, rtol=0)
-    torch.distributed.destroy_process_group()
+    end()
 
 
 def test_sharded_weights(tmp_path):

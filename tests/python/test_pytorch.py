@@ -71,7 +71,7 @@ def test_opcheck(dtype, code):
     rows = torch.randn(2048, 8, dtype=dtype, requires_grad=True)
     torch.library.opcheck(torch.ops.kronecker_cpp.embed, (rows, *tokens, *code, torch.float32))
     grad = torch.randn(2, 7, 8, dtype=dtype, requires_grad=True)
-    torch.library.opcheck(torch.ops.kronecker_cpp.scatter, (grad, *tokens, *code))
+    torch.library.opcheck(torch.ops.kronecker_cpp.scatter, (grad, *tokens, *code, torch.float32))
 
 
 def test_gradients_of_gradients():

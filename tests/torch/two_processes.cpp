@@ -31,7 +31,7 @@ Tensor loss_of(KroneckerEmbedding& module, const Tensor& ids) {
 Tensor gradient(KroneckerEmbedding& module, const Tensor& ids) {
   module->zero_grad();
   loss_of(module, ids).backward();
-  return module->projection->weight.grad();
+  return module->projection->rows.grad();
 }
 
 double run(int rank, const std::string& store_path) {

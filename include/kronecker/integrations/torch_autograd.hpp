@@ -1,194 +1,129 @@
 #pragma once
 
-/// This library's kernels as functions of torch's autograd: embeddings and logits of float32 tensors on the
-/// CPU. They use the threads that torch does, where the including program is compiled with OpenMP, and
-/// results do not depend on their number.
+/// This library's kernels as functions of torch's autograd: two linear functions of tensors on the CPU, each
+/// the other's gradient, so that derivatives of any order follow. Nothing is kept between calls. They use the
+/// threads that torch does, where the including program is compiled with OpenMP, and results do not depend on
+/// their number. Needs LibTorch, 1.13 or newer.
 
-#include <kronecker/embedding.hpp>
 #include <kronecker/encoder.hpp>
-#include <kronecker/error.hpp>
-#include <kronecker/head.hpp>
+#include <kronecker/integrations/torch_operations.hpp>
+#include <kronecker/kernels/row_type.hpp>
 #include <kronecker/namespace.hpp>
-#include <kronecker/rows.hpp>
-#include <kronecker/training/gradient.hpp>
-#include <kronecker/types.hpp>
+#include <kronecker/training/arrays.hpp>
 
 #include <torch/torch.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
-#include <memory>
-#include <span>
+#include <type_traits>
 #include <utility>
-#include <vector>
 
-namespace KRONECKER_NAMESPACE::torch_module {
+namespace KRONECKER_NAMESPACE::torch_module::detail {
 
-namespace detail {
-
-using CpuEmbedding = kronecker::KroneckerEmbedding<float>;
-
-inline std::span<const float> numbers(const torch::Tensor& tensor) {
-  return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
-}
-inline std::span<float> numbers_to_change(const torch::Tensor& tensor) {
-  return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
+/// Whether the kernels serve a tensor.
+inline bool has_kernels(const torch::Tensor& tensor) {
+  const torch::ScalarType type = tensor.scalar_type();
+  return tensor.is_cpu() && (type == torch::kFloat || type == torch::kBFloat16 || type == torch::kHalf);
 }
 
-/// Part `begin` to `end` of values that come `width` at a time.
-template <class T>
-std::span<T> part(std::span<T> values, std::int64_t begin, std::int64_t end, std::int64_t width) {
-  return values.subspan(static_cast<std::size_t>(begin * width),
-                        static_cast<std::size_t>((end - begin) * width));
+/// Calls `work` with the kernels' name of a type that they serve, as a constant.
+template <class Work>
+void with_row_type(torch::ScalarType type, Work work) {
+  using kernels::RowType;
+  if (type == torch::kBFloat16) return work(std::integral_constant<RowType, RowType::bfloat16>());
+  if (type == torch::kHalf) return work(std::integral_constant<RowType, RowType::float16>());
+  work(std::integral_constant<RowType, RowType::float32>());
 }
 
-/// The gradient of W as torch wants it, (d_model, D), in the memory of `sums`.
-inline torch::Tensor weight_gradient(std::shared_ptr<ProjectionGradient> sums) {
-  if (sums->is_centered()) kronecker::detail::center(sums->values(), sums->d_model());
-  float* values = sums->values().data();
-  const std::int64_t rows = sums->code_dim(), columns = sums->d_model();
-  return torch::from_blob(
-             values, {rows, columns}, [sums = std::move(sums)](void*) {}, torch::kFloat)
-      .t();
-}
+/// torch's threads, as training/arrays.hpp takes them.
+struct TorchThreads {
+  std::size_t most = static_cast<std::size_t>(at::get_num_threads());  ///< At a time.
 
-/// Calls `accumulate(gradient, columns)` for ranges of columns on several threads.
-template <class Accumulate>
-torch::Tensor gradient_by_columns(const CpuEmbedding& embedding, Accumulate accumulate) {
-  constexpr std::int64_t least_columns = 16;  // a cache line
-  const auto sums = std::make_shared<ProjectionGradient>(embedding);
-  at::parallel_for(0, embedding.d_model(), least_columns, [&](std::int64_t begin, std::int64_t end) {
-    accumulate(*sums, Range{static_cast<std::size_t>(begin), static_cast<std::size_t>(end)});
-  });
-  return weight_gradient(sums);
-}
+  template <class Work>
+  void operator()(std::size_t count, const Work& work) const {
+    at::parallel_for(0, static_cast<std::int64_t>(count), 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t part = begin; part < end; ++part) work(static_cast<std::size_t>(part));
+    });
+  }
+};
 
-/// Gradients by our kernels cannot be differentiated again: refuses to make one that depends on `inputs`, if
-/// that is asked for.
-inline void check_first_derivative(std::initializer_list<torch::Tensor> inputs) {
-  if (torch::GradMode::is_enabled() &&
-      std::any_of(inputs.begin(), inputs.end(),
-                  [](const torch::Tensor& input) { return input.requires_grad(); }))
-    kronecker::detail::fail<std::invalid_argument>(
-        "second derivatives of a float32 KroneckerEmbedding are not supported; of a double one they are");
-}
+/// What both functions have besides what they are linear in.
+struct Call : torch::CustomClassHolder {
+  Call(DynamicEncoder encoder_, TokenTensors tokens_, torch::Tensor ids_)
+      : encoder(std::move(encoder_)), tokens(std::move(tokens_)), ids(std::move(ids_)) {}
 
-/// Embeddings by our kernels.
+  kronecker::detail::ArraySequence sequence() const {
+    return {encoder,
+            {tokens.bytes.data_ptr<std::uint8_t>(), tokens.lengths.data_ptr<std::uint8_t>(), tokens.size()},
+            ids.data_ptr<std::int64_t>(),
+            static_cast<std::size_t>(ids.numel())};
+  }
+
+  /// Keeps it for the backward pass; torch notices then if the tensors are changed meanwhile.
+  void remember(torch::autograd::AutogradContext* context) const {
+    context->save_for_backward({tokens.bytes, tokens.lengths, ids});
+    context->saved_data["encoder"] = torch::IValue::make_capsule(c10::make_intrusive<Encoder>(encoder));
+  }
+  static c10::intrusive_ptr<Call> remembered(torch::autograd::AutogradContext* context) {
+    const torch::autograd::variable_list saved = context->get_saved_variables();
+    const auto kept = c10::static_intrusive_pointer_cast<Encoder>(context->saved_data["encoder"].toCapsule());
+    return c10::make_intrusive<Call>(kept->encoder, TokenTensors{saved[0], saved[1]}, saved[2]);
+  }
+
+  DynamicEncoder encoder;
+  TokenTensors tokens;  // contiguous, as the ids of 64 bits are
+  torch::Tensor ids;
+
+ private:
+  struct Encoder : torch::CustomClassHolder {
+    explicit Encoder(DynamicEncoder encoder_) : encoder(std::move(encoder_)) {}
+    DynamicEncoder encoder;
+  };
+};
+
+/// Rows, (D, columns) -> embeddings, (N, columns), of the same type.
 class Embed : public torch::autograd::Function<Embed> {
  public:
-  struct Call : torch::CustomClassHolder {
-    Call(CpuEmbedding embedding_, std::vector<TokenId> ids_)
-        : embedding(std::move(embedding_)), ids(std::move(ids_)) {}
-    CpuEmbedding embedding;
-    std::vector<TokenId> ids;
-  };
-
-  /// (N, d_model), without a trace in autograd's graph.
-  static torch::Tensor embeddings(const CpuEmbedding& embedding, std::span<const TokenId> ids) {
-    const auto count = static_cast<std::int64_t>(ids.size());
-    torch::Tensor out = torch::empty({count, embedding.d_model()}, torch::kFloat);
-    constexpr std::int64_t least_tokens = 64;
-    at::parallel_for(0, count, least_tokens, [&](std::int64_t begin, std::int64_t end) {
-      embedding.forward(part(ids, begin, end, 1),
-                        part(numbers_to_change(out), begin, end, embedding.d_model()));
+  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& rows,
+                               const c10::intrusive_ptr<Call>& call) {
+    call->remember(context);
+    const torch::Tensor from = rows.contiguous();
+    torch::Tensor out = torch::empty({call->ids.numel(), rows.size(1)}, rows.options());
+    with_row_type(rows.scalar_type(), [&](auto type) {
+      kronecker::detail::embed_arrays<type, type>(
+          call->encoder, call->encoder.options().z_normalize, call->sequence(), from.data_ptr(),
+          static_cast<std::size_t>(rows.size(1)), out.data_ptr(), TorchThreads());
     });
     return out;
   }
-
-  /// `weight` is there for autograd; its numbers are the call's rows.
-  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& /*weight*/,
-                               c10::intrusive_ptr<Call> call) {
-    torch::Tensor out = embeddings(call->embedding, call->ids);
-    context->saved_data["call"] = torch::IValue::make_capsule(std::move(call));
-    return out;
-  }
-
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 const torch::autograd::variable_list& gradients) {
-    check_first_derivative({gradients[0]});
-    const auto call = c10::static_intrusive_pointer_cast<Call>(context->saved_data["call"].toCapsule());
-    const torch::Tensor grad_out = gradients[0].contiguous();
-    return {gradient_by_columns(call->embedding,
-                                [&](ProjectionGradient& gradient, Range columns) {
-                                  accumulate_gradient(call->embedding, call->ids, numbers(grad_out), gradient,
-                                                      columns);
-                                }),
-            {}};
-  }
+                                                 const torch::autograd::variable_list& gradients);
 };
 
-/// Logits by our kernels.
-class Logits : public torch::autograd::Function<Logits> {
+/// Embeddings' gradients, (N, columns) -> those of the rows, (D, columns), of the same type.
+class Scatter : public torch::autograd::Function<Scatter> {
  public:
-  struct Call : torch::CustomClassHolder {
-    Call(CpuEmbedding embedding_, std::shared_ptr<const KroneckerHead> head_)
-        : embedding(std::move(embedding_)), head(std::move(head_)) {}
-    CpuEmbedding embedding;
-    std::shared_ptr<const KroneckerHead> head;
-  };
-
-  /// As the head does, which would count the states of its part alone.
-  static void check_finite(const torch::Tensor& hidden) {
-    const std::span<const float> values = numbers(hidden);
-    const auto bad = std::find_if_not(values.begin(), values.end(), kronecker::detail::is_finite);
-    if (bad == values.end()) return;
-    const std::int64_t at = bad - values.begin(), width = hidden.size(1);
-    kronecker::detail::fail<std::invalid_argument>("hidden state ", at / width, " has the value ", *bad,
-                                                   " at ", at % width, ": it must be finite");
-  }
-
-  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& weight,
-                               const torch::Tensor& hidden, c10::intrusive_ptr<Call> call) {
-    const KroneckerHead& head = *call->head;
-    const std::int64_t count = hidden.size(0);
-    check_finite(hidden);
-    torch::Tensor out = torch::empty({count, head.vocab_size()}, hidden.options().requires_grad(false));
-    constexpr std::int64_t block = 64;  // as many as the head takes at a time, whatever the threads are
-    at::parallel_for(0, (count + block - 1) / block, 1, [&](std::int64_t begin, std::int64_t end) {
-      const std::int64_t first = begin * block, last = (std::min)(end * block, count);
-      head.logits(call->embedding, part(numbers(hidden), first, last, call->embedding.d_model()),
-                  part(numbers_to_change(out), first, last, head.vocab_size()));
+  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& grad_out,
+                               const c10::intrusive_ptr<Call>& call) {
+    call->remember(context);
+    const torch::Tensor from = grad_out.contiguous();
+    torch::Tensor grad_rows = torch::empty({call->encoder.code_dim(), from.size(1)}, from.options());
+    with_row_type(from.scalar_type(), [&](auto type) {
+      kronecker::detail::scatter_arrays<type, type>(
+          call->encoder, call->encoder.options().z_normalize, call->sequence(), from.data_ptr(),
+          static_cast<std::size_t>(from.size(1)), grad_rows.data_ptr(), TorchThreads());
     });
-    // Keeping the weight makes torch notice if it is changed before the backward pass.
-    context->save_for_backward({weight, hidden});
-    context->saved_data["call"] = torch::IValue::make_capsule(std::move(call));
-    return out;
+    return grad_rows;
   }
-
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& gradients) {
-    const torch::autograd::variable_list saved = context->get_saved_variables();
-    const torch::Tensor weight = saved[0], hidden = saved[1], grad_logits = gradients[0].contiguous();
-    check_first_derivative({grad_logits, weight, hidden});
-    const auto call = c10::static_intrusive_pointer_cast<Call>(context->saved_data["call"].toCapsule());
-    const CpuEmbedding& embedding = call->embedding;
-    const KroneckerHead& head = *call->head;
-    torch::Tensor grad_hidden = torch::zeros_like(hidden);
-    const auto sums = std::make_shared<ProjectionGradient>(embedding);
-    std::vector<float> products;
-    constexpr auto block = static_cast<std::int64_t>(KroneckerHead::most_hidden_states);
-    for (std::int64_t first = 0; first < hidden.size(0); first += block) {
-      const std::int64_t end = (std::min)(first + block, hidden.size(0));
-      products.resize(product_gradients_size(head, static_cast<std::size_t>(end - first)));
-      at::parallel_for(0, end - first, 1, [&](std::int64_t state, std::int64_t end_state) {
-        product_gradients(head, part(numbers(grad_logits), first, end, head.vocab_size()), products,
-                          {static_cast<std::size_t>(state), static_cast<std::size_t>(end_state)});
-      });
-      constexpr std::int64_t least_columns = 16;  // a cache line
-      at::parallel_for(
-          0, embedding.d_model(), least_columns, [&](std::int64_t column, std::int64_t end_column) {
-            accumulate_product_gradients(
-                head, embedding, part(numbers(hidden), first, end, embedding.d_model()), products, *sums,
-                part(numbers_to_change(grad_hidden), first, end, embedding.d_model()),
-                {static_cast<std::size_t>(column), static_cast<std::size_t>(end_column)});
-          });
-    }
-    torch::Tensor grad_weight = weight_gradient(sums);
-    return {std::move(grad_weight), std::move(grad_hidden), {}};
+    return {Embed::apply(gradients[0], Call::remembered(context)), {}};
   }
 };
 
-}  // namespace detail
-}  // namespace KRONECKER_NAMESPACE::torch_module
+inline torch::autograd::variable_list Embed::backward(torch::autograd::AutogradContext* context,
+                                                      const torch::autograd::variable_list& gradients) {
+  return {Scatter::apply(gradients[0], Call::remembered(context)), {}};
+}
+
+}  // namespace KRONECKER_NAMESPACE::torch_module::detail

@@ -1,52 +1,51 @@
 #pragma once
 
 /// The embedding in torch's own operations, for the devices and types that this library's kernels do not
-/// serve. Needs LibTorch, 1.13 or newer.
+/// serve; torch differentiates it. Needs LibTorch, 1.13 or newer.
 
 #include <kronecker/encoder.hpp>
-#include <kronecker/integrations/torch_autograd.hpp>
+#include <kronecker/error.hpp>
 #include <kronecker/namespace.hpp>
-#include <kronecker/token_bytes.hpp>
 
 #include <torch/torch.h>
 
 #include <cstdint>
-#include <vector>
 
-namespace KRONECKER_NAMESPACE::torch_module::detail {
+namespace KRONECKER_NAMESPACE::torch_module {
 
-/// What a device needs to know of the tokens, for torch's operations.
-class DeviceTokens {
- public:
-  DeviceTokens(const DynamicEncoder& encoder, const TokenBytes& tokens, const torch::TensorOptions& like) {
-    const std::int64_t count = tokens.size(), pos_dim = encoder.pos_dim();
-    const auto bytes =
-        torch::from_blob(const_cast<std::uint8_t*>(tokens.bytes().data()), {count, pos_dim}, torch::kUInt8);
-    const auto lengths =
-        torch::from_blob(const_cast<std::uint8_t*>(tokens.lengths().data()), {count}, torch::kUInt8);
-    lengths_ = lengths.to(torch::kLong).to(like.device());
-    cells_ = (bytes.to(torch::kLong) * pos_dim + torch::arange(pos_dim)).to(like.device());
-    scales_ = torch::tensor(encoder.scales()).to(like.device(), c10::typeMetaToScalarType(like.dtype()));
-    is_centered_ = encoder.options().z_normalize;
-  }
+/// The tokens of a vocabulary as plain tensors: what the functions here need to know of it.
+struct TokenTensors {
+  torch::Tensor bytes;    ///< (V, pos_dim) uint8, padded with anything.
+  torch::Tensor lengths;  ///< (V) uint8.
 
-  /// a_L * sum_p (rows[cell_p] - mean row), for some tokens; `rows` is (D, columns). Differentiable.
-  torch::Tensor sums(const torch::Tensor& rows, const torch::Tensor& ids) const {
-    const torch::Tensor cells = cells_.index_select(0, ids), lengths = lengths_.index_select(0, ids);
-    const std::int64_t longest = ids.numel() == 0 ? 0 : (lengths.max)().item<std::int64_t>();
-    torch::Tensor sum = torch::zeros({ids.numel(), rows.size(1)}, rows.options());
-    for (std::int64_t p = 0; p < longest; ++p)
-      sum =
-          sum + rows.index_select(0, cells.select(1, p)) * (lengths > p).to(rows.scalar_type()).unsqueeze(1);
-    if (is_centered_) sum = sum - lengths.to(rows.scalar_type()).unsqueeze(1) * rows.mean(0);
-    return sum * scales_.index_select(0, lengths).unsqueeze(1);
-  }
-
-  std::int64_t size() const { return lengths_.size(0); }
-
- private:
-  torch::Tensor cells_, lengths_, scales_;
-  bool is_centered_ = true;
+  /// The same on a device; these, if they are there.
+  TokenTensors to(torch::Device device) const { return {bytes.to(device), lengths.to(device)}; }
+  /// Number of tokens, V.
+  std::int64_t size() const { return lengths.size(0); }
 };
 
-}  // namespace KRONECKER_NAMESPACE::torch_module::detail
+namespace detail {
+
+/// a_L * (sum of the lit rows - L * mean row) of N ids, (N, columns), for rows of (D, columns); everything on
+/// one device. Rows of 16 bits are summed in float32, and rounded once.
+inline torch::Tensor embed_with_operations(const torch::Tensor& rows, const TokenTensors& tokens,
+                                           const torch::Tensor& ids, const DynamicEncoder& encoder) {
+  const torch::Tensor exact = rows.scalar_type() == torch::kDouble ? rows : rows.to(torch::kFloat);
+  const torch::Tensor lengths = tokens.lengths.index_select(0, ids).to(torch::kLong).unsqueeze(1);
+  const torch::Tensor bytes = tokens.bytes.index_select(0, ids).to(torch::kLong);
+  const std::int64_t longest = ids.numel() == 0 ? 0 : lengths.max().item<std::int64_t>();
+  if (longest > encoder.pos_dim())
+    kronecker::detail::fail<std::invalid_argument>("a token has a length of ", longest, " over pos_dim ",
+                                                   encoder.pos_dim());
+  torch::Tensor sum = torch::zeros({ids.numel(), rows.size(1)}, exact.options());
+  for (std::int64_t p = 0; p < longest; ++p) {
+    const torch::Tensor is_lit = lengths > p, byte = bytes.select(1, p).masked_fill(~is_lit.squeeze(1), 0);
+    sum = sum + exact.index_select(0, byte * encoder.pos_dim() + p) * is_lit.to(exact.scalar_type());
+  }
+  if (encoder.options().z_normalize) sum = sum - lengths.to(exact.scalar_type()) * exact.mean(0);
+  const torch::Tensor scales = torch::tensor(encoder.scales(), torch::kFloat).to(exact.options());
+  return (sum * scales.index_select(0, lengths.squeeze(1)).unsqueeze(1)).to(rows.scalar_type());
+}
+
+}  // namespace detail
+}  // namespace KRONECKER_NAMESPACE::torch_module

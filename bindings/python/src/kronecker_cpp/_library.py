@@ -41,7 +41,7 @@ SIGNATURES = {
     "kronecker_forward": [POINTER(Code), POINTER(Tokens), c_void_p, c_int32, c_int64, c_void_p, c_size_t, c_void_p,
                           c_int32, c_int32],
     "kronecker_backward": [POINTER(Code), POINTER(Tokens), c_int64, c_void_p, c_size_t, c_void_p, c_int32, c_void_p,
-                           c_int32],
+                           c_int32, c_int32],
 }
 """The arguments of the functions that return a status."""
 

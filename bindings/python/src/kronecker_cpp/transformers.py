@@ -3,15 +3,16 @@
     model = AutoModelForCausalLM.from_config(config)
     give_kronecker_input(model, tokenizer, pos_dim=16)     # train it: Trainer, generate and save_pretrained work
     model.save_pretrained("folder")
-    model = load("folder")                                 # instead of from_pretrained, which does not know the input
+    model = load("folder")                                 # instead of from_pretrained, which raises
     tokenizer.add_tokens(["<tool>"]); add_tokens(model, tokenizer)     # instead of resize_token_embeddings
 """
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import tempfile
-import types
 import warnings
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ from torch import Tensor, nn
 
 from kronecker_cpp.torch import KroneckerEmbedding
 from kronecker_cpp.vocabulary import Vocabulary
+
+FOR_FROM_PRETRAINED = ("this model embeds tokens by their bytes; load it by kronecker_cpp.transformers.load(folder) instead of "
+                       "from_pretrained")
+"""Stands in config.json where from_pretrained looks for the name of a file with weights; it raises, and shows this."""
 
 OPTIONS = ("char_dim", "pos_dim", "length_normalize", "z_normalize")
 
@@ -76,6 +81,8 @@ def load(folder: str | os.PathLike[str], model_class: type[transformers.PreTrain
     options = getattr(config, "kronecker_input", None)
     if options is None:
         raise ValueError(f"{folder}/config.json has no kronecker_input: it was not saved with one; use from_pretrained")
+    if hasattr(config, "transformers_weights"):
+        del config.transformers_weights
     state = _state_of(folder)
     model = (model_class or getattr(transformers, config.architectures[0]))(config)
     table: Any = model.get_input_embeddings()
@@ -118,10 +125,23 @@ def _put(model: transformers.PreTrainedModel, embedding: KroneckerInput) -> None
     model.config.tie_word_embeddings = False
     model.all_tied_weights_keys = {}
     model.config.kronecker_input = {name: getattr(embedding, name) for name in OPTIONS}
-    setattr(model, "resize_token_embeddings", types.MethodType(_refuse_to_resize, model))
+    setattr(model, "resize_token_embeddings", _refuse_to_resize)
+    setattr(model, "save_pretrained", functools.partial(_save_pretrained, model))
 
 
-def _refuse_to_resize(model: transformers.PreTrainedModel, *arguments: Any, **options: Any) -> None:
+def _save_pretrained(model: transformers.PreTrainedModel, save_directory: str | os.PathLike[str], *arguments: Any,
+                     **options: Any) -> None:
+    if options.get("push_to_hub"):
+        raise ValueError("push_to_hub is not supported here, since the folder is not complete yet: call model.push_to_hub")
+    type(model).save_pretrained(model, save_directory, *arguments, **options)
+    file = Path(save_directory) / "config.json"
+    if options.get("is_main_process", True):
+        config = json.loads(file.read_text(encoding="utf-8"))
+        config["transformers_weights"] = FOR_FROM_PRETRAINED
+        file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _refuse_to_resize(*arguments: Any, **options: Any) -> None:
     raise RuntimeError("this model embeds tokens by their bytes, so there is no table to resize: give it the tokens that were "
                        "added to the tokenizer by kronecker_cpp.transformers.add_tokens(model, tokenizer)")
 

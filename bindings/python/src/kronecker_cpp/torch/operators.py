@@ -98,7 +98,7 @@ class _Scatter(torch.autograd.Function):
     def forward(grad: Tensor, token_bytes: Tensor, lengths: Tensor, ids: Tensor, code: Code, dtype: torch.dtype,
                 kernels: bool) -> Tensor:
         function = torch.ops.kronecker_cpp.scatter if kernels else scatter_by_standard_operators
-        return function(grad, token_bytes, lengths, ids, *code).to(dtype)
+        return function(grad, token_bytes, lengths, ids, *code, dtype)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -169,21 +169,21 @@ def _(rows: Tensor, token_bytes: Tensor, lengths: Tensor, ids: Tensor, char_dim:
 
 @torch.library.custom_op("kronecker_cpp::scatter", mutates_args=(), device_types="cpu")
 def _scatter_kernel(grad: Tensor, token_bytes: Tensor, lengths: Tensor, ids: Tensor, char_dim: int, length_normalize: bool,
-                    z_normalize: bool, epsilon: float, centered: bool) -> Tensor:
+                    z_normalize: bool, epsilon: float, centered: bool, dtype: torch.dtype) -> Tensor:
     grad, token_bytes, lengths, ids = grad.contiguous(), token_bytes.contiguous(), lengths.contiguous(), _checked_ids(ids)
     code, tokens = _arguments(token_bytes, lengths, char_dim, length_normalize, z_normalize, epsilon, centered)
     if grad.shape[:-1] != ids.shape:
         raise ValueError(f"gradients {tuple(grad.shape)} do not fit ids {tuple(ids.shape)}")
-    grad_rows = torch.empty((char_dim * token_bytes.shape[1], grad.shape[-1]))
+    grad_rows = torch.empty((char_dim * token_bytes.shape[1], grad.shape[-1]), dtype=dtype)
     _library.call("kronecker_backward", code, tokens, grad.shape[-1], ids.data_ptr(), ids.numel(), grad.data_ptr(),
-                  ROW_TYPES[grad.dtype], grad_rows.data_ptr(), torch.get_num_threads())
+                  ROW_TYPES[grad.dtype], grad_rows.data_ptr(), ROW_TYPES[dtype], torch.get_num_threads())
     return grad_rows
 
 
 @_scatter_kernel.register_fake
 def _(grad: Tensor, token_bytes: Tensor, lengths: Tensor, ids: Tensor, char_dim: int, length_normalize: bool,
-      z_normalize: bool, epsilon: float, centered: bool) -> Tensor:
-    return grad.new_empty((char_dim * token_bytes.shape[1], grad.shape[-1]), dtype=torch.float32)
+      z_normalize: bool, epsilon: float, centered: bool, dtype: torch.dtype) -> Tensor:
+    return grad.new_empty((char_dim * token_bytes.shape[1], grad.shape[-1]), dtype=dtype)
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -193,12 +193,11 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _embed_gradient(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-    grad_rows = torch.ops.kronecker_cpp.scatter(grad, *ctx.saved_tensors, *ctx.options)
-    return grad_rows.to(ctx.dtype), *(None,) * 9
+    return torch.ops.kronecker_cpp.scatter(grad, *ctx.saved_tensors, *ctx.options, ctx.dtype), *(None,) * 9
 
 
 def _scatter_gradient(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-    return torch.ops.kronecker_cpp.embed(grad, *ctx.saved_tensors, *ctx.options, ctx.dtype), *(None,) * 8
+    return torch.ops.kronecker_cpp.embed(grad, *ctx.saved_tensors, *ctx.options, ctx.dtype), *(None,) * 9
 
 
 _embed_kernel.register_autograd(_embed_gradient, setup_context=_remember)
@@ -265,8 +264,9 @@ def embed_by_standard_operators(rows: Tensor, token_bytes: Tensor, lengths: Tens
 
 
 def scatter_by_standard_operators(grad: Tensor, token_bytes: Tensor, lengths: Tensor, ids: Tensor, char_dim: int,
-                                  length_normalize: bool, z_normalize: bool, epsilon: float, centered: bool) -> Tensor:
-    """The gradient of the rows, (char_dim * pos_dim, d_model), in float32 or float64."""
+                                  length_normalize: bool, z_normalize: bool, epsilon: float, centered: bool,
+                                  dtype: torch.dtype) -> Tensor:
+    """The gradient of the rows, (char_dim * pos_dim, d_model), in float32 or float64, rounded to `dtype` at the end."""
     exact = torch.float64 if grad.dtype == torch.float64 else torch.float32
     cells, lit, lengths, factors = _lit(token_bytes, lengths, ids.reshape(-1), char_dim, length_normalize, z_normalize,
                                         epsilon, exact)
@@ -276,4 +276,4 @@ def scatter_by_standard_operators(grad: Tensor, token_bytes: Tensor, lengths: Te
         grad_rows = grad_rows - (lengths * terms).sum(0) / grad_rows.shape[0]
     for position in range(cells.shape[1]):
         grad_rows = grad_rows.index_add(0, cells[:, position], torch.where(lit[:, position, None], terms, 0))
-    return grad_rows
+    return grad_rows.to(dtype)
