@@ -6,7 +6,6 @@
 #include <kronecker/namespace.hpp>
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <limits>
@@ -34,9 +33,9 @@ inline std::string unique_name(const std::string& path, const std::vector<std::s
 }
 
 /// Refuses a size that no projection or vocabulary can have, which an empty matrix may claim too.
-inline void check_matrix_size(const std::string& path, std::string_view name, std::size_t rows,
-                              std::size_t columns) {
-  constexpr std::size_t most = (std::numeric_limits<std::int32_t>::max)();
+inline void check_matrix_size(const std::string& path, std::string_view name, std::uint64_t rows,
+                              std::uint64_t columns) {
+  constexpr std::uint64_t most = (std::numeric_limits<std::int32_t>::max)();
   if (rows > most || columns > most)
     fail<FileError>(path, ": '", name, "' is ", rows, " x ", columns, ": over the limit of ", most,
                     " rows or columns");
