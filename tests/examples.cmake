@@ -140,7 +140,7 @@ expect(0 "cosine of 'compute' and 'computer' at pos_dim 32: 0.935357.*c:3168 +c:
 # A projection of 1 x (256 * 4); "   ?" is a float of about 0.6.
 string(REPEAT "   ?" 1024 weights)
 write_npy(weight.npy "(1, 1024)" "${weights}")
-expect(2 "kron: header.txt: the header is said to take" kron import header.txt --vocabulary ${vocabulary} --output model.kron)
+expect(2 "kron: header.txt: expected a safetensors file, found JSON" kron import header.txt --vocabulary ${vocabulary} --output model.kron)
 expect(0 "wrote model.kron: 8000 tokens, pos_dim 4, d_model 1" kron import weight.npy --vocabulary ${vocabulary}
   --output model.kron --no-z-normalize)
 expect(0 "an embedding of 8000 tokens into 1 dimensions.*z-normalized: no.*not finite: 0" kron inspect --check model.kron)
@@ -212,7 +212,7 @@ expect(1 "b .2.  b.safetensors  1 not finite\n.*weights that are not finite: 1" 
 expect(1 "\"weights_not_finite\": 1" kron inspect --check --json b.safetensors)
 expect(0 "weights that are not finite: 0" kron inspect --check table.safetensors)
 file(WRITE ${BINARY}/damaged.safetensors "{\"b\":")
-expect(2 "kron: damaged.safetensors: the file has 5 bytes, not even the 8 of the header's length" kron inspect damaged.safetensors)
+expect(2 "kron: damaged.safetensors: expected a safetensors file, found JSON" kron inspect damaged.safetensors)
 expect_unwritten(kron inspect table.safetensors)
 expect_unwritten(kron neighbors --vocabulary ${vocabulary} --count 8000 a)
 expect_unwritten(kron --version)
