@@ -17,15 +17,16 @@
 #include <system_error>
 #include <utility>
 
-#if __has_include(<unistd.h>)
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#elif defined(_WIN32)
+#if defined(_WIN32)
 #include <fcntl.h>
 #include <io.h>
 #include <share.h>
 #include <sys/stat.h>
+#elif __has_include(<unistd.h>)
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#define KRONECKER_HAS_POSIX_FILES 1
 #endif
 
 namespace KRONECKER_NAMESPACE {
@@ -53,7 +54,7 @@ void write_and_close(std::ofstream file, const std::filesystem::path& path,
 /// Makes an empty file of which nobody but its owner may read, unless `is_shared`; false, with errno, if it
 /// cannot be made or if there is something of that name.
 inline bool make_new_file(const std::filesystem::path& path, [[maybe_unused]] bool is_shared) {
-#if __has_include(<unistd.h>)
+#ifdef KRONECKER_HAS_POSIX_FILES
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, is_shared ? 0666 : 0600);
   return file >= 0 && ::close(file) == 0;
 #elif defined(_WIN32)
@@ -71,7 +72,7 @@ inline bool make_new_file(const std::filesystem::path& path, [[maybe_unused]] bo
 /// Has the disk take a file, or, on POSIX, the entries of a folder, before this returns; false, with errno,
 /// if that failed. Where the system or the file system knows no such thing, nothing is done.
 inline bool flush_to_disk([[maybe_unused]] const std::filesystem::path& path) {
-#if __has_include(<unistd.h>)
+#ifdef KRONECKER_HAS_POSIX_FILES
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) return false;
 #ifdef F_FULLFSYNC
@@ -159,7 +160,7 @@ inline std::filesystem::path followed(std::filesystem::path path) {
 /// Gives a file the permissions of the one whose place it takes, and its owner where that may be done.
 inline void take_permissions(const std::filesystem::path& file, const std::filesystem::path& old) {
   std::error_code ignored;
-#if __has_include(<unistd.h>)
+#ifdef KRONECKER_HAS_POSIX_FILES
   struct stat was {
   }, is{};
   if (::stat(old.c_str(), &was) == 0 && ::stat(file.c_str(), &is) == 0 &&
@@ -207,7 +208,7 @@ void replace_file(const std::filesystem::path& path, Write&& write) {
                                          "replaced: mount its folder, or write to another path)"
                                        : "");
   }
-#if __has_include(<unistd.h>)
+#ifdef KRONECKER_HAS_POSIX_FILES
   detail::flush_to_disk(folder.empty() ? fs::path(".") : folder);  // the new file is in place, come what may
 #endif
 }
