@@ -81,6 +81,10 @@ TEST_CASE("a checkpoint in several files is read through its index") {
   CHECK(message_of<FileError>([&] {
           import_projection(index);
         }).ends_with("names no file for 'projection.weight'"));
+  test_support::write_content(index, std::string(R"({"weight_map":{}})") + '\0' + "garbage");
+  CHECK(message_of<kronecker::FileError>([&] {
+          import_projection(index);
+        }).ends_with("not valid JSON: a NUL byte at offset 17"));
   test_support::write_content(index, "[]");
   CHECK(message_of<FileError>([&] {
           import_projection(index);

@@ -53,16 +53,17 @@ inline void append_shown(std::string& to, std::string_view text, std::string_vie
 
 }  // namespace detail
 
-/// `text` as people can be shown it, character by character: \n, \t, \r; \xNN for other ASCII control
-/// characters and for bytes that are not UTF-8; \uNNNN or \U00NNNNNN for control characters beyond ASCII and
-/// for what changes the direction of a text or cannot be seen; \\ for a backslash. All else stays. O(size).
+/// `text` as people can be shown it, character by character, with the escapes of C: of a letter for newline,
+/// tab and carriage return; of two hexadecimal digits for other ASCII control characters and for bytes that
+/// are not UTF-8; of four or eight for control characters beyond ASCII and for what changes the direction of
+/// a text or cannot be seen; a backslash is doubled. All else stays. O(size).
 inline std::string shown_text(std::string_view text) {
   std::string shown;
   detail::append_shown(shown, text);
   return shown;
 }
 
-/// The same in single quotes, with \' for a quote within.
+/// The same in single quotes; a quote within has a backslash before it.
 inline std::string quoted_text(std::string_view text) {
   std::string shown = "'";
   detail::append_shown(shown, text, "\\'");

@@ -150,6 +150,10 @@ inline nlohmann::json read_weight_map(const std::filesystem::path& path) {
   const MappedFile file(path);
   refuse_other_kind(file.path(), file.text(), FileKind::json);
   const auto index = nlohmann::json::parse(std::string(file.text()), nullptr, /*allow_exceptions=*/false);
+  // The parser takes a NUL byte for the end of the text.
+  const std::size_t nul = file.text().find('\0');
+  if (nul != std::string_view::npos)
+    fail<FileError>(path.string(), ": not valid JSON: a NUL byte at offset ", nul);
   if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object())
     fail<FileError>(path.string(), ": not the index of a checkpoint: it has no object 'weight_map'");
   return index["weight_map"];
