@@ -57,7 +57,8 @@ TEST_CASE("an exported projection is imported again bit for bit") {
   export_projection(folder / "w.safetensors", projection);
   CHECK(import_projection(folder / "w.safetensors").to_torch() == golden_weight);
   export_projection(folder / "w.safetensors", projection, "wte.projection.weight");
-  CHECK(kronecker::SafetensorsFile(folder / "w.safetensors").find("wte.projection.weight") != nullptr);
+  const kronecker::SafetensorsFile file(folder / "w.safetensors");
+  CHECK(file.find("wte.projection.weight") != nullptr);
 }
 
 TEST_CASE("a checkpoint in several files is read through its index") {

@@ -1,5 +1,6 @@
 #include "catch.hpp"
 
+#include <kronecker/files/safetensors.hpp>
 #include <kronecker/head.hpp>
 #include <kronecker/training/training.hpp>
 
@@ -25,8 +26,14 @@ TEST_CASE("views of temporaries do not compile") {
   ONLY_OF_WHAT_STAYS(KroneckerHead, cells());
   ONLY_OF_WHAT_STAYS(KroneckerHead, scales());
   ONLY_OF_WHAT_STAYS(ProjectionGradient, values());
+  ONLY_OF_WHAT_STAYS(Vocabulary, notes());
+  ONLY_OF_WHAT_STAYS(SafetensorsFile, tensors());
+  ONLY_OF_WHAT_STAYS(SafetensorsFile, metadata());
+  ONLY_OF_WHAT_STAYS(SafetensorsFile, find(""));
+  ONLY_OF_WHAT_STAYS(AdamW, options());
   ONLY_OF_WHAT_STAYS(AdamW, means());
   ONLY_OF_WHAT_STAYS(AdamW, squares());
+  ONLY_OF_WHAT_STAYS(Sgd, options());
   ONLY_OF_WHAT_STAYS(Sgd, velocity());
 }
 

@@ -152,7 +152,8 @@ TEST_CASE("a header that is nested deeply is refused before it costs memory") {
   // Brackets and quotes in a text are no nesting.
   const std::string text = std::string(100, '[') + R"(\"{)" + std::string(100, '{') + R"(\\)";
   test_support::write_content(path, file_with(R"({"__metadata__":{"k":")" + text + R"("}})", 0));
-  CHECK(SafetensorsFile(path).metadata().at("k").size() == 203);
+  const SafetensorsFile nested(path);
+  CHECK(nested.metadata().at("k").size() == 203);
 }
 
 TEST_CASE("tensors of every type of the format are listed") {

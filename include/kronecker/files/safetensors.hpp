@@ -123,19 +123,20 @@ class SafetensorsFile {
   }
 
   const std::string& path() const noexcept { return file_.path(); }  ///< As it was given.
-  const std::vector<TensorInfo>& tensors() const noexcept {
-    return tensors_;
-  }  ///< In the order of their values.
-  const std::map<std::string, std::string>& metadata() const noexcept {
-    return metadata_;
-  }  ///< Free-form texts.
+  /// In the order of their values.
+  const std::vector<TensorInfo>& tensors() const& noexcept { return tensors_; }
+  const std::vector<TensorInfo>& tensors() const&& = delete;
+  /// Free-form texts.
+  const std::map<std::string, std::string>& metadata() const& noexcept { return metadata_; }
+  const std::map<std::string, std::string>& metadata() const&& = delete;
 
   /// The tensor of that name, or null.
-  const TensorInfo* find(std::string_view name) const noexcept {
+  const TensorInfo* find(std::string_view name) const& noexcept {
     const auto found =
         std::find_if(tensors_.begin(), tensors_.end(), [&](const TensorInfo& t) { return t.name == name; });
     return found == tensors_.end() ? nullptr : &*found;
   }
+  const TensorInfo* find(std::string_view) const&& = delete;
 
   /// The values of a tensor that is stored as T, in C order and in the file's own memory. Throws FileError if
   /// it is stored as another type. O(1), unless the file did not align them.

@@ -175,7 +175,8 @@ class AdamW {
     steps_ = steps;
   }
 
-  const AdamWOptions& options() const noexcept { return options_; }  ///< As given, or last set.
+  const AdamWOptions& options() const& noexcept { return options_; }  ///< As given, or last set.
+  const AdamWOptions& options() const&& = delete;
   /// For a schedule; checked as at the start.
   void set_learning_rate(float rate) {
     detail::check_learning_rate(rate);
@@ -225,7 +226,8 @@ class Sgd {
     steps_ = steps;
   }
 
-  const SgdOptions& options() const noexcept { return options_; }  ///< As given, or last set.
+  const SgdOptions& options() const& noexcept { return options_; }  ///< As given, or last set.
+  const SgdOptions& options() const&& = delete;
   /// As AdamW::set_learning_rate.
   void set_learning_rate(float rate) {
     detail::check_learning_rate(rate);
