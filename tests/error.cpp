@@ -27,3 +27,12 @@ TEST_CASE("finite numbers are told from the rest by their bits") {
        {Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN(), Limits::signaling_NaN()})
     CHECK_FALSE(is_finite(x));
 }
+
+TEST_CASE("a quote is escaped in a text that is quoted, and in no other") {
+  using kronecker::detail::message_from;
+  const std::string text = "it's", rest = ": the file's", empty;
+  CHECK(message_from("'", text, "'", rest) == "'it\\'s': the file's");
+  CHECK(message_from("found '", text, "', not '", text, "'") == "found 'it\\'s', not 'it\\'s'");
+  CHECK(message_from(text, ": '", empty, "' is '", 3, text, "'", rest, "s'", text) ==
+        "it's: '' is '3it\\'s': the file'ss'it\\'s");
+}

@@ -1,6 +1,7 @@
 #include "catch.hpp"
 #include "scratch.hpp"
 
+#include <kronecker/shown_text.hpp>
 #include <kronecker/vocabularies/rwkv.hpp>
 
 #include <filesystem>
@@ -87,7 +88,8 @@ TEST_CASE("a line that is not an id, a literal and its size is refused with its 
   for (const std::string line : {"2", "2 \"a\"", "2 \"a\" ", "2 \"a\" 2", "2 \"a\" 1x", "-2 \"a\" 1", "2 a 1",
                                  "\"a\" 1", "2  \"a\" 1", "99999999999999999999 \"a\" 1"}) {
     CHECK(rwkv_message("1 'b' 1\n" + line + "\n") ==
-          "line 2: expected an id, a Python literal and the number of its bytes, found '" + line + "'");
+          "line 2: expected an id, a Python literal and the number of its bytes, found " +
+              kronecker::quoted_text(line));
   }
   CHECK(rwkv_message("2 '\\xe9' 1\n") ==
         R"(line 1: expected an id, a Python literal and the number of its bytes, found '2 \'\\xe9\' 1')");

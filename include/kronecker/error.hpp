@@ -31,24 +31,45 @@ class FileError : public std::runtime_error {
 
 namespace detail {
 
-/// A literal stays as it is; a text that has a length may come from a file, and is escaped.
-inline void append(std::string& message, const char* literal) { message += literal; }
-inline void append(std::string& message, std::string_view text) {
-  append_shown(message, text, message.ends_with('\'') ? "\\'" : "\\");
-}
-inline void append(std::string& message, std::integral auto number) { message += std::to_string(number); }
-inline void append(std::string& message, std::floating_point auto number) {
-  char digits[32];
-  std::snprintf(digits, sizeof digits, "%g", static_cast<double>(number));
-  message += digits;
+/// Puts a message together of texts and numbers.
+class Message {
+ public:
+  /// A literal, which has no length: the library's own words, which stay as they are.
+  void add(const char* literal) {
+    std::string_view words = literal;
+    text_ += words;
+    if (is_quoted_ && words.starts_with('\'')) words.remove_prefix(1);  // this one ends what is quoted
+    is_quoted_ = words.ends_with('\'');
+  }
+  /// Any other text may come from a file: it is escaped, and quotes in it are where it is quoted itself.
+  void add(std::string_view text) { append_shown(text_, text, is_quoted_ ? "\\'" : "\\"); }
+  void add(std::integral auto number) { text_ += std::to_string(number); }
+  void add(std::floating_point auto number) {
+    char digits[32];
+    std::snprintf(digits, sizeof digits, "%g", static_cast<double>(number));
+    text_ += digits;
+  }
+
+  const std::string& text() const noexcept { return text_; }  ///< All that was added.
+
+ private:
+  std::string text_;
+  bool is_quoted_ = false;  // whether a literal has opened quotes around what comes next
+};
+
+/// The message of these parts.
+template <class... Parts>
+std::string message_from(const Parts&... parts) {
+  Message message;
+  (message.add(parts), ...);
+  return message.text();
 }
 
 /// Throws `Error` with a message made of the given texts and numbers. They are taken by value, so that a
 /// check does not keep what it compares in memory for the message's sake.
 template <class Error, class... Parts>
 [[noreturn]] void fail(Parts... parts) {
-  std::string message;
-  (append(message, parts), ...);
+  const std::string message = message_from(parts...);
 #if defined(__cpp_exceptions) || defined(_CPPUNWIND)
   throw Error(message);
 #else

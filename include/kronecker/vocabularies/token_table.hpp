@@ -191,8 +191,7 @@ class TokenTable {
   /// missing or is lost; once, however often it is noted.
   template <class... Parts>
   void note(const Parts&... parts) {
-    std::string sentence;
-    (append(sentence, parts), ...);
+    std::string sentence = message_from(parts...);
     if (std::find(notes_.begin(), notes_.end(), sentence) == notes_.end())
       notes_.push_back(std::move(sentence));
   }
