@@ -45,9 +45,13 @@ TEST_CASE("arrays are split into whole pieces, each in one part") {
 }
 
 TEST_CASE("embeddings and gradients on arrays are those of arithmetic in double, in any number of parts") {
-  constexpr std::size_t pos_dim = 4, code_dim = 64 * pos_dim, width = 3000, count = 2500;
-  const DynamicEncoder encoder(64, pos_dim);
-  const std::vector<std::uint8_t> bytes{1, 2, 3, 4, 9, 99, 99, 99, 99, 99, 99, 99, 1, 2, 7, 99};
+  constexpr std::size_t pos_dim = 16, code_dim = 256 * pos_dim, width = 3000, count = 2500;
+  const DynamicEncoder encoder(256, pos_dim);
+  std::vector<std::uint8_t> bytes(4 * pos_dim, 99);  // of the padding too
+  const std::uint8_t token[] = {1, 2, 3, 4};
+  std::copy(token, token + 4, bytes.begin());
+  bytes[pos_dim] = 9;
+  std::copy(token, token + 3, bytes.begin() + 3 * pos_dim);
   const std::vector<std::uint8_t> lengths{4, 1, 0, 3};
   std::vector<std::int64_t> ids(count);
   std::vector<float> rows(code_dim * width), grad_out(count * width);

@@ -97,7 +97,7 @@ typedef struct kronecker_tokens {
    rounded once. The arrays may have any alignment and must not overlap.
 
    At most 2^31 - 1 ids at a time. `threads` >= 1 is how many threads may work, this one among them: others
-   are started for about 50 microseconds of work each (2^19 numbers), and joined before the call returns;
+   are started for about half a millisecond of work each (2^22 numbers), and joined before the call returns;
    results have the same bits for every number. Takes memory for the bytes of the tokens, count * (pos_dim +
    5), and, z-normalizing, 4 * (pos_dim + 1) * d_model.
 

@@ -33,9 +33,9 @@ namespace KRONECKER_NAMESPACE::detail {
 /// Columns that threads do not split: four cache lines of floats.
 inline constexpr std::size_t columns_in_piece = 64;
 
-/// Numbers that are read, added or written by a thread at least: about 50 microseconds, where starting and
-/// joining one takes 20.
-inline constexpr std::size_t least_numbers_of_thread = std::size_t{1} << 19;
+/// Numbers that are read, added or written by a thread at least: about half a millisecond, where starting and
+/// joining one, whose caches have nothing of the work, takes up to a fifth of that.
+inline constexpr std::size_t least_numbers_of_thread = std::size_t{1} << 22;
 
 inline std::size_t pieces_of(std::size_t columns) noexcept {
   return (columns + columns_in_piece - 1) / columns_in_piece;
