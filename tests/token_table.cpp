@@ -137,33 +137,36 @@ TEST_CASE("tokens that contradict their kind are refused") {
       return std::string(error.what());
     }
   };
-  const std::string byte_level = "\xC4\xA0", piece = "\xE2\x96\x81";  // their spaces
+  const std::string space_of_byte_level = "\xC4\xA0", space_of_pieces = "\xE2\x96\x81";  // their spaces
   CHECK(
-      refusal(TokenKind::byte_level, {"a", piece + "b", byte_level + "c", piece + "d"}) ==
+      refusal(TokenKind::byte_level,
+              {"a", space_of_pieces + "b", space_of_byte_level + "c", space_of_pieces + "d"}) ==
       "file: the tokens are said to be in GPT-2's byte map, but 2 of them begin with U+2581, SentencePiece's "
       "space, and 1 with a space of that kind; such as token 1, '" +
-          piece + "b'");
+          space_of_pieces + "b'");
   CHECK(refusal(TokenKind::byte_level, {"a", " b"}).find("1 of them begin with a plain space, and 0") !=
         std::string::npos);
-  CHECK(
-      refusal(TokenKind::byte_level, {piece + "b", byte_level + "c", "1", "2", "3", "4", "5", "6"}).empty());
+  CHECK(refusal(TokenKind::byte_level,
+                {space_of_pieces + "b", space_of_byte_level + "c", "1", "2", "3", "4", "5", "6"})
+            .empty());
   const std::string character = "\xE6\x97\xA5", others = character + character;
   CHECK(refusal(TokenKind::byte_level, {character, others, "b", others + "a", others + "b"}) ==
         "file: the tokens are said to be in GPT-2's byte map, but 4 of 5 are not, such as token 0, '" +
             character + "'");
   CHECK(refusal(TokenKind::byte_level, {character, others, "b", others + "a", "c"}).empty());
 
-  CHECK(refusal(TokenKind::piece, {"a", byte_level + "b"}) ==
+  CHECK(refusal(TokenKind::piece, {"a", space_of_byte_level + "b"}) ==
         "file: the tokens are said to be SentencePiece's, but 1 of them begin with U+0120, the space of "
         "GPT-2's "
         "byte map, and 0 with a space of that kind; such as token 1, '" +
-            byte_level + "b'");
-  CHECK(refusal(TokenKind::piece, {byte_level, " a", byte_level + "b"}).empty());  // a Maltese letter
-  CHECK(refusal(TokenKind::piece, {piece + "a", byte_level + "b"}).empty());
+            space_of_byte_level + "b'");
+  CHECK(refusal(TokenKind::piece, {space_of_byte_level, " a", space_of_byte_level + "b"})
+            .empty());  // a Maltese letter
+  CHECK(refusal(TokenKind::piece, {space_of_pieces + "a", space_of_byte_level + "b"}).empty());
 
-  CHECK(refusal(TokenKind::bytes, {" a", piece + "b"}).empty());
-  CHECK(refusal(TokenKind::bytes, {piece + "b"})
+  CHECK(refusal(TokenKind::bytes, {" a", space_of_pieces + "b"}).empty());
+  CHECK(refusal(TokenKind::bytes, {space_of_pieces + "b"})
             .find("said to be plain bytes, but 1 of them begin with U+2581") != std::string::npos);
-  CHECK(refusal(TokenKind::text, {piece + "b", byte_level + "b"}).empty());
-  CHECK(refusal(TokenKind::special, {piece + "b", byte_level + "b"}).empty());
+  CHECK(refusal(TokenKind::text, {space_of_pieces + "b", space_of_byte_level + "b"}).empty());
+  CHECK(refusal(TokenKind::special, {space_of_pieces + "b", space_of_byte_level + "b"}).empty());
 }

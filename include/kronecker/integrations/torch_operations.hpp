@@ -33,7 +33,7 @@ inline torch::Tensor embed_with_operations(const torch::Tensor& rows, const Toke
   const torch::Tensor exact = rows.scalar_type() == torch::kDouble ? rows : rows.to(torch::kFloat);
   const torch::Tensor lengths = tokens.lengths.index_select(0, ids).to(torch::kLong).unsqueeze(1);
   const torch::Tensor bytes = tokens.bytes.index_select(0, ids).to(torch::kLong);
-  const std::int64_t longest = ids.numel() == 0 ? 0 : lengths.max().item<std::int64_t>();
+  const std::int64_t longest = ids.numel() == 0 ? 0 : (lengths.max)().item<std::int64_t>();
   if (longest > encoder.pos_dim())
     kronecker::detail::fail<std::invalid_argument>("a token has a length of ", longest, " over pos_dim ",
                                                    encoder.pos_dim());
