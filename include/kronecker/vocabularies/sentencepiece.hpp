@@ -1,12 +1,12 @@
 #pragma once
 
 /// SentencePiece's .model files: a protobuf message whose field 1, once for each token, is its piece
-/// (sentencepiece_model.proto). The few wire types it uses are read here: no protobuf library is needed, and
-/// nothing throws but this library's own errors.
+/// (sentencepiece_model.proto).
 
 #include <kronecker/error.hpp>
 #include <kronecker/files/file_kind.hpp>
 #include <kronecker/files/mapped_file.hpp>
+#include <kronecker/files/protobuf.hpp>
 #include <kronecker/files/wrong_file.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/vocabularies/token_table.hpp>
@@ -21,77 +21,6 @@
 
 namespace KRONECKER_NAMESPACE {
 namespace detail {
-
-/// A field of a protobuf message.
-struct ProtobufField {
-  enum WireType : std::uint64_t { varint = 0, fixed64 = 1, length_delimited = 2, fixed32 = 5 };
-
-  std::uint64_t number = 0;
-  std::uint64_t wire_type = varint;
-  std::uint64_t value = 0;  ///< Of a varint.
-  std::string_view bytes;   ///< Of any other.
-};
-
-/// The fields of a protobuf message, one after the other. Fails with the byte's offset in the file at what is
-/// not one.
-class ProtobufMessage {
- public:
-  /// `message` is a part of `file`, the content of the file at `path`; all three must outlive the reader.
-  ProtobufMessage(const std::string& path, std::string_view file, std::string_view message)
-      : path_(path), file_begin_(file.data()), rest_(message) {}
-
-  bool at_end() const noexcept { return rest_.empty(); }
-
-  ProtobufField next() {
-    const std::uint64_t tag = varint();
-    ProtobufField field{tag >> 3, tag & 7, 0, {}};
-    if (field.number == 0) refuse("a field cannot have the number 0");
-    switch (field.wire_type) {
-      case ProtobufField::varint:
-        field.value = varint();
-        break;
-      case ProtobufField::fixed64:
-        field.bytes = take(8);
-        break;
-      case ProtobufField::length_delimited:
-        field.bytes = take(varint());
-        break;
-      case ProtobufField::fixed32:
-        field.bytes = take(4);
-        break;
-      default:
-        refuse("a field has an unknown wire type");
-    }
-    return field;
-  }
-
-  /// Says that something is wrong just before what is read next.
-  [[noreturn]] void refuse(std::string_view why) const {
-    fail<FileError>(path_, ": not a SentencePiece model: byte ", rest_.data() - file_begin_, ": ", why);
-  }
-
- private:
-  std::string_view take(std::uint64_t size) {
-    if (size > rest_.size()) refuse("a field ends after the message that it is in");
-    const std::string_view bytes = rest_.substr(0, static_cast<std::size_t>(size));
-    rest_.remove_prefix(bytes.size());
-    return bytes;
-  }
-
-  std::uint64_t varint() {
-    std::uint64_t value = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-      const auto byte = static_cast<unsigned char>(take(1).front());
-      value |= std::uint64_t{byte & 0x7Fu} << shift;
-      if (byte < 0x80) return value;
-    }
-    refuse("a number has more than ten bytes");
-  }
-
-  const std::string& path_;
-  const char* file_begin_;
-  std::string_view rest_;
-};
 
 /// A SentencePiece message -> the token.
 inline TokenString sentencepiece_token(ProtobufMessage message) {
@@ -162,18 +91,17 @@ inline Vocabulary parse_sentencepiece(const std::string& path, std::string_view 
   constexpr std::uint64_t pieces_field = 1, trainer_field = 2, normalizer_field = 3;
   refuse_other_kind(path, content, FileKind::sentencepiece);
   TokenTable table(path, content.size());
-  ProtobufMessage model(path, content, content);
+  ProtobufMessage model(path, "a SentencePiece model", content);
   SentencePieceSettings settings;
   const bool is_reference = text == TokenText::reference;
   while (!model.at_end()) {
     const ProtobufField field = model.next();
     const bool is_message = field.wire_type == ProtobufField::length_delimited;
     if (is_reference && is_message && (field.number == trainer_field || field.number == normalizer_field))
-      read_sentencepiece_settings(field.number == trainer_field, ProtobufMessage(path, content, field.bytes),
-                                  settings);
+      read_sentencepiece_settings(field.number == trainer_field, model.part(field), settings);
     if (field.number != pieces_field) continue;
     if (!is_message) model.refuse("a piece is not a message");
-    table.tokens().push_back(sentencepiece_token(ProtobufMessage(path, content, field.bytes)));
+    table.tokens().push_back(sentencepiece_token(model.part(field)));
   }
   if (settings.is_bpe && settings.has_byte_fallback)
     table.assume(settings.adds_space ? LeadingSpace::dropped : LeadingSpace::kept);
