@@ -13,9 +13,11 @@
 
 #include <bit>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -78,10 +80,28 @@ template <class Error, class... Parts>
 #endif
 }
 
-/// Whether a float is neither NaN nor infinite, read from its bits: -ffast-math folds std::isfinite away.
+/// Whether a number is neither NaN nor infinite, read from its bits: -ffast-math folds std::isfinite away.
 inline bool is_finite(float value) noexcept {
   constexpr std::uint32_t exponent = 0x7f800000u;
   return (std::bit_cast<std::uint32_t>(value) & exponent) != exponent;
+}
+
+inline bool is_finite(double value) noexcept {
+  constexpr std::uint64_t exponent = 0x7ff0000000000000u;
+  return (std::bit_cast<std::uint64_t>(value) & exponent) != exponent;
+}
+
+/// The index of the first number that is not finite, or how many there are if all are. Where all are, which
+/// is to be expected, it looks at them without stopping, so that compilers take several at once.
+inline std::size_t first_not_finite(std::span<const float> values) noexcept {
+  constexpr std::uint32_t exponent = 0x7f800000u, least_of_exponent = 0x00800000u;
+  std::uint32_t sums = 0;  // of each exponent and 1: only the largest exponent's reaches the last bit
+  for (const float value : values)
+    sums |= (std::bit_cast<std::uint32_t>(value) & exponent) + least_of_exponent;
+  if (sums >> 31 == 0) return values.size();
+  std::size_t i = 0;
+  while (is_finite(values[i])) ++i;
+  return i;
 }
 
 }  // namespace detail

@@ -224,11 +224,10 @@ class KroneckerHead {
       detail::fail<std::invalid_argument>(hidden.size(),
                                           " floats are no whole number of hidden states of d_model ", width);
     const std::span<const float> values = hidden.span();
-    const auto bad = std::find_if_not(values.begin(), values.end(), detail::is_finite);
-    if (bad == values.end()) return hidden.size() / width;
-    const auto at = static_cast<std::size_t>(bad - values.begin());
-    detail::fail<std::invalid_argument>("hidden state ", at / width, " has the value ", *bad, " at ",
-                                        at % width, ": it must be finite");
+    if (const std::size_t at = detail::first_not_finite(values); at < values.size())
+      detail::fail<std::invalid_argument>("hidden state ", at / width, " has the value ", values[at], " at ",
+                                          at % width, ": it must be finite");
+    return hidden.size() / width;
   }
 
   template <class Scalar>

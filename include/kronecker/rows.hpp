@@ -34,11 +34,10 @@ namespace detail {
 /// Throws std::invalid_argument if a value of (D, d_model) is NaN or infinite, naming it as an entry of W.
 /// `what` begins the message.
 inline void check_finite(std::span<const float> values, int d_model, std::string_view what) {
-  const auto bad = std::find_if_not(values.begin(), values.end(), is_finite);
-  if (bad == values.end()) return;
-  const auto at = static_cast<std::size_t>(bad - values.begin());
+  const std::size_t at = first_not_finite(values);
+  if (at == values.size()) return;
   const auto columns = static_cast<std::size_t>(d_model);
-  fail<std::invalid_argument>(what, " (", at % columns, ", ", at / columns, ") is ", *bad,
+  fail<std::invalid_argument>(what, " (", at % columns, ", ", at / columns, ") is ", values[at],
                               ": weights must be finite");
 }
 inline void check_finite(const LearnedProjection& projection, std::string_view what) {
@@ -56,12 +55,15 @@ inline std::vector<double> mean_row(std::span<const float> rows, int d_model) {
   return mean;
 }
 
-/// Subtracts the mean of all rows from every row; in double, so that there is one rounding to float.
-inline void center(std::span<float> rows, int d_model) {
+/// Subtracts the mean of all rows from every row; in double, so that there is one rounding to float. Returns
+/// false, and changes nothing, if a number is not finite: then, and only then, the mean of its column is not.
+inline bool center(std::span<float> rows, int d_model) {
   const std::vector<double> mean = mean_row(rows, d_model);
+  if (!std::all_of(mean.begin(), mean.end(), [](double value) { return is_finite(value); })) return false;
   for (std::size_t i = 0; i < rows.size(); i += mean.size())
     for (std::size_t column = 0; column < mean.size(); ++column)
       rows[i + column] = static_cast<float>(rows[i + column] - mean[column]);
+  return true;
 }
 
 /// The weights minus the mean of all D rows.
@@ -134,9 +136,8 @@ class ProjectionRows {
   void update(Change&& change) requires std::is_same_v<Scalar, float> {
     const std::span<float> values = values_.mutable_values();
     std::forward<Change>(change)(values);
-    detail::check_finite(values, d_model_, "updated weight");
-    if (!is_centered_) return;
-    detail::center(values, d_model_);
+    if (!is_centered_ || !detail::center(values, d_model_))
+      return detail::check_finite(values, d_model_, "updated weight");
     detail::check_finite(values, d_model_, "after centering, updated weight");
   }
 

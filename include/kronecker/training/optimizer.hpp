@@ -49,28 +49,25 @@ inline void check_setting(const char* name, float value, float end) {
 
 inline void check_learning_rate(float rate) { check_setting("learning_rate", rate, 3e38f); }
 
-/// Zero for what has decayed below the normal numbers, with which processors are many times slower.
-inline float without_denormals(float value) noexcept {
-  return std::abs(value) < (std::numeric_limits<float>::min)() ? 0.0f : value;
-}
-
 /// What the optimizers share: the gradient is checked and centered, and the rows are centered after the step.
-/// `step(weight, gradient, i)` changes weight i.
+/// `step(weights, slopes, first)` changes the weights of a row, the first of which is that of number `first`.
 template <class Step>
 void change_rows(KroneckerEmbedding<float>& embedding, const ProjectionGradient& gradient, Step step) {
   check_gradient(embedding, gradient);
   const auto columns = static_cast<std::size_t>(gradient.d_model());
   const std::span<const float> sums = gradient.values();
-  for (std::size_t i = 0; i < sums.size(); ++i)
-    if (!is_finite(sums[i]))
-      fail<std::invalid_argument>("gradient (", i % columns, ", ", i / columns, ") is ", sums[i],
-                                  ": it must be finite");
+  if (const std::size_t i = first_not_finite(sums); i < sums.size())
+    fail<std::invalid_argument>("gradient (", i % columns, ", ", i / columns, ") is ", sums[i],
+                                ": it must be finite");
   const std::vector<double> mean =
       gradient.is_centered() ? mean_row(sums, gradient.d_model()) : std::vector<double>(columns, 0.0);
+  std::vector<float> slopes(columns);
   embedding.update_rows([&](std::span<float> weights) {
-    for (std::size_t i = 0; i < weights.size(); i += columns)
+    for (std::size_t first = 0; first < weights.size(); first += columns) {
       for (std::size_t column = 0; column < columns; ++column)
-        step(weights[i + column], static_cast<float>(sums[i + column] - mean[column]), i + column);
+        slopes[column] = static_cast<float>(sums[first + column] - mean[column]);
+      step(weights.subspan(first, columns), std::span<const float>(slopes), first);
+    }
   });
 }
 
@@ -80,8 +77,17 @@ class WeightState {
   explicit WeightState(const KroneckerEmbedding<float>& embedding)
       : values_(embedding.rows().values().size(), 0.0f) {}
 
-  float& operator[](std::size_t i) noexcept { return values_[i]; }
   std::span<const float> span() const noexcept { return values_; }
+  /// Those of a row.
+  std::span<float> part(std::size_t first, std::size_t count) noexcept {
+    return std::span(values_).subspan(first, count);
+  }
+
+  /// Puts zero for what has decayed below the normal numbers, with which processors are many times slower.
+  static void drop_denormals(std::span<float> numbers) noexcept {
+    for (float& number : numbers)
+      number = std::abs(number) < (std::numeric_limits<float>::min)() ? 0.0f : number;
+  }
 
   void check_gradient_size(const ProjectionGradient& gradient) const {
     if (values_.size() != gradient.values().size())
@@ -144,14 +150,19 @@ class AdamW {
     const double steps = static_cast<double>(steps_ + 1);
     const auto step_size = static_cast<float>(options_.learning_rate / (1 - std::pow(options_.beta1, steps)));
     const auto root_correction = static_cast<float>(std::sqrt(1 - std::pow(options_.beta2, steps)));
-    const float kept = 1 - options_.learning_rate * options_.weight_decay;
-    detail::change_rows(embedding, gradient, [&](float& weight, float slope, std::size_t i) {
-      const float mean = options_.beta1 * means_[i] + (1 - options_.beta1) * slope;
-      const float square = options_.beta2 * squares_[i] + (1 - options_.beta2) * slope * slope;
-      means_[i] = detail::without_denormals(mean);
-      squares_[i] = detail::without_denormals(square);
-      const float deviation = std::sqrt(squares_[i]) / root_correction + options_.epsilon;
-      weight = kept * weight - step_size * means_[i] / deviation;
+    const AdamWOptions options = options_;  // copies, which writing to the state cannot change
+    const float kept = 1 - options.learning_rate * options.weight_decay;
+    detail::change_rows(embedding, gradient, [&](auto weights, auto slopes, std::size_t first) {
+      const std::span<float> means = means_.part(first, weights.size());
+      const std::span<float> squares = squares_.part(first, weights.size());
+      for (std::size_t i = 0; i < weights.size(); ++i) {
+        means[i] = options.beta1 * means[i] + (1 - options.beta1) * slopes[i];
+        squares[i] = options.beta2 * squares[i] + (1 - options.beta2) * slopes[i] * slopes[i];
+        const float deviation = std::sqrt(squares[i]) / root_correction + options.epsilon;
+        weights[i] = kept * weights[i] - step_size * means[i] / deviation;
+      }
+      detail::WeightState::drop_denormals(means);
+      detail::WeightState::drop_denormals(squares);
     });
     ++steps_;
   }
@@ -204,10 +215,13 @@ class Sgd {
   /// As AdamW::step.
   void step(KroneckerEmbedding<float>& embedding, const ProjectionGradient& gradient) {
     velocity_.check_gradient_size(gradient);
-    detail::change_rows(embedding, gradient, [&](float& weight, float slope, std::size_t i) {
-      velocity_[i] = detail::without_denormals(options_.momentum * velocity_[i] + slope +
-                                               options_.weight_decay * weight);
-      weight -= options_.learning_rate * velocity_[i];
+    const SgdOptions options = options_;  // copies, which writing to the state cannot change
+    detail::change_rows(embedding, gradient, [&](auto weights, auto slopes, std::size_t first) {
+      const std::span<float> velocity = velocity_.part(first, weights.size());
+      for (std::size_t i = 0; i < weights.size(); ++i)
+        velocity[i] = options.momentum * velocity[i] + slopes[i] + options.weight_decay * weights[i];
+      detail::WeightState::drop_denormals(velocity);
+      for (std::size_t i = 0; i < weights.size(); ++i) weights[i] -= options.learning_rate * velocity[i];
     });
     ++steps_;
   }
