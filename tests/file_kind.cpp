@@ -59,8 +59,12 @@ TEST_CASE("a file's kind is told by its first bytes") {
       {"\xEF\xBB\xBF {\"a\": 0}", FileKind::json},
       {"[\n  {\"a\": 0}]", FileKind::json},
       {"[]", FileKind::json},
-      {"[PAD]\n[UNK]\n", FileKind::unknown},  // WordPiece's vocab.txt
+      {"[PAD]\n[UNK]\n", FileKind::unknown},         // WordPiece's vocab.txt
+      {"[token]=5\n[name]=6\n", FileKind::unknown},  // a list of special tokens
+      {"[true, null]", FileKind::json},
       {"\x0A\x0E\x0A\x05<unk>", FileKind::sentencepiece},
+      {"\x0A\x0E\x0A\x05<unk>\x15\0\0\0\0\x18\2"sv, FileKind::sentencepiece},
+      {"\n{\n  \"model\": {\n    \"type\": \"BPE\"\n  }\n}\n", FileKind::json},  // begins with the same bytes
       {"#version: 0.2\n\xC4\xA0 t\n", FileKind::merges},
       {"IQ== 0\nIg== 1\n", FileKind::tiktoken},
       {"IQ== 0", FileKind::tiktoken},

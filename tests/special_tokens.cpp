@@ -41,6 +41,7 @@ TEST_CASE("a file of special tokens has a line for each, or is a JSON object") {
   CHECK(specials_in("<|begin|>=10\n<|end|>=11\n") == two);
   CHECK(specials_in("<|begin|>=10\r\n\r\n<|end|>=11") == two);
   CHECK(specials_in(R"({"<|begin|>": 10, "<|end|>": 11})") == two);
+  CHECK(specials_in("[token]=10\n[name]=11\n").size() == 2);
   CHECK(specials_in("").empty());
   CHECK(specials_in("{}").empty());
 

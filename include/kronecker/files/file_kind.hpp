@@ -106,6 +106,16 @@ constexpr bool is_safetensors(std::string_view head) noexcept {
   return length <= 100'000'000;
 }
 
+/// A SentencePiece model's field 1 is a message, which starts with a field 1 that is a string; what follows
+/// in it, a score or a type, starts with a byte that no text has.
+constexpr bool is_sentencepiece(std::string_view head) noexcept {
+  constexpr char string_field_1 = 1 << 3 | 2, score = 2 << 3 | 5, type = 3 << 3;
+  if (head.size() <= 2 || head[0] != string_field_1 || head[2] != string_field_1) return false;
+  const std::string_view message = head.substr(2, static_cast<unsigned char>(head[1]));
+  const std::size_t next = message.size() > 1 ? 2u + static_cast<unsigned char>(message[1]) : message.size();
+  return next >= message.size() || message[next] == score || message[next] == type;
+}
+
 /// A zip archive's kind, told by the name of the first file in it.
 constexpr FileKind kind_of_zip(std::string_view head) noexcept {
   constexpr std::size_t name_size_at = 26, name_at = 30;
@@ -138,9 +148,10 @@ constexpr FileKind kind_of_text(std::string_view text) noexcept {
 
   if (text.starts_with('{')) return FileKind::json;
   if (text.starts_with('[')) {
-    const std::size_t value = text.find_first_not_of(blanks, 1);
-    if (value != text.npos && std::string_view("{[]\"-0123456789tfn").find(text[value]) != text.npos)
-      return FileKind::json;
+    const std::string_view value = text.substr((std::min)(text.find_first_not_of(blanks, 1), text.size()));
+    if (value.find_first_of("{[]\"-0123456789") == 0) return FileKind::json;
+    for (const std::string_view literal : {"true", "false", "null"})
+      if (value.starts_with(literal)) return FileKind::json;
   }
 
   const auto line = [&text] {
@@ -193,10 +204,7 @@ constexpr FileKind kind_of_content(std::string_view head) noexcept {
     if (head.starts_with(magic.bytes)) return magic.kind;
   if (head.starts_with("PK\3\4") || head.starts_with("PK\5\6")) return detail::kind_of_zip(head);
 
-  // A SentencePiece model: its field 1 is a message, and that starts with a field 1 that is a string.
-  constexpr char string_field_1 = 1 << 3 | 2;
-  if (head.size() > 2 && head[0] == string_field_1 && head[2] == string_field_1)
-    return FileKind::sentencepiece;
+  if (detail::is_sentencepiece(head)) return FileKind::sentencepiece;
 
   // An ONNX model: its field 1, a number, is the format's version; a string, the graph or the operators' set
   // is next.
