@@ -83,6 +83,13 @@ TEST_CASE("a token is decoded alone by the steps of a tokenizer's decoder") {
   }
 }
 
+// Replaced one after the other in place, this took minutes.
+TEST_CASE("a long token is decoded in time that grows with its length alone") {
+  std::string token;
+  for (int i = 0; i < 1'000'000; ++i) token += "\xE2\x96\x81";
+  CHECK(HuggingFaceDecoder("file", {decoder_spaces})(token) == std::string(1'000'000, ' '));
+}
+
 TEST_CASE("a decoder with a step that cannot be followed is refused") {
   const auto message = [](TextStep step) {
     return message_of<FileError>([&] { HuggingFaceDecoder("file", {decoder_sequence, step}); });

@@ -26,14 +26,14 @@ inline constexpr std::size_t longest_text = std::size_t{1} << 20;
 
 /// Puts `content` for every `pattern`, which is not empty; unless that would be too long a text.
 inline bool replace_all(std::string& text, std::string_view pattern, std::string_view content) {
-  if (content.size() > pattern.size()) {
-    std::size_t size = text.size();
-    for (std::size_t at = text.find(pattern); at != text.npos; at = text.find(pattern, at + pattern.size()))
-      size += content.size() - pattern.size();
-    if (size > longest_text) return false;
+  std::string changed;
+  std::size_t begin = 0;  // of what is not in `changed`
+  for (std::size_t at = text.find(pattern); at != text.npos; at = text.find(pattern, begin)) {
+    changed.append(text, begin, at - begin).append(content);
+    begin = at + pattern.size();
+    if (content.size() > pattern.size() && changed.size() + text.size() - begin > longest_text) return false;
   }
-  for (std::size_t at = text.find(pattern); at != text.npos; at = text.find(pattern, at + content.size()))
-    text.replace(at, pattern.size(), content);
+  text.replace(0, begin, changed);
   return true;
 }
 
