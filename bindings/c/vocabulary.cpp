@@ -45,6 +45,11 @@ kronecker_status kronecker_vocabulary_bytes(const kronecker_vocabulary* vocabula
   });
 }
 
+const char* kronecker_vocabulary_note(const kronecker_vocabulary* vocabulary, size_t index) {
+  if (vocabulary == nullptr || index >= vocabulary->vocabulary.notes().size()) return nullptr;
+  return vocabulary->vocabulary.notes()[index].c_str();
+}
+
 kronecker_status kronecker_vocabulary_arrays(const kronecker_vocabulary* vocabulary,
                                              const kronecker_code* code, uint8_t* bytes, uint8_t* lengths) {
   return guarded([&] {

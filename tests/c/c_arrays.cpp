@@ -274,12 +274,22 @@ TEST_CASE("the vocabulary of a tokenizer file: its bytes, and arrays of them") {
         KRONECKER_INVALID_ARGUMENT);
   CHECK(std::string(kronecker_error_message()) ==
         "token id 2: byte 100 at position 3 is outside the alphabet of char_dim 100");
+  CHECK(kronecker_vocabulary_note(vocabulary, 0) == nullptr);
   kronecker_vocabulary_close(vocabulary);
 
   REQUIRE(kronecker_vocabulary_open((folder / "ranks").string().c_str(), 1, &vocabulary) == KRONECKER_OK);
   kronecker_vocabulary_close(vocabulary);
   kronecker_vocabulary_close(nullptr);
   CHECK(kronecker_vocabulary_size(nullptr) == 0);
+  CHECK(kronecker_vocabulary_note(nullptr, 0) == nullptr);
+
+  test_support::write_content(folder / "hole", "AQID 0\nYQ== 2\n");
+  REQUIRE(kronecker_vocabulary_open((folder / "hole").string().c_str(), 0, &vocabulary) == KRONECKER_OK);
+  REQUIRE(kronecker_vocabulary_note(vocabulary, 0) != nullptr);
+  CHECK(std::string(kronecker_vocabulary_note(vocabulary, 0)) ==
+        "ids without a token are read as empty ones: 1 of 3, from 1 to 1");
+  CHECK(kronecker_vocabulary_note(vocabulary, 1) == nullptr);
+  kronecker_vocabulary_close(vocabulary);
 }
 
 TEST_CASE("what is wrong with a file is said behind a path of any length") {

@@ -47,6 +47,14 @@ def test_reference_text_differs_where_the_reference_does(name, tmp_path):
     assert [vocabulary.bytes(id) for id in range(len(vocabulary))] == tokens
 
 
+def test_what_a_reader_assumed_or_misses_is_noted(tmp_path):
+    ranks = tmp_path / "ranks"
+    ranks.write_text("AQID 0\nYQ== 2\n")
+    assert kronecker_cpp.Vocabulary.load(ranks).notes == ["ids without a token are read as empty ones: 1 of 3, from 1 to 1"]
+    pieces = kronecker_cpp.Vocabulary.load(ROOT / "examples/data/english_8k.model")
+    assert pieces.notes == []
+
+
 def test_what_is_wrong_is_said():
     vocabulary = kronecker_cpp.Vocabulary.load(ROOT / "examples/data/english_8k.model")
     for id in (-1, 8000, 2**31):

@@ -53,6 +53,8 @@ def _opened() -> ctypes.CDLL:
         getattr(library, function).argtypes = arguments
     for function in ("kronecker_error_message", "kronecker_version"):
         getattr(library, function).restype = c_char_p
+    library.kronecker_vocabulary_note.argtypes = [c_void_p, c_size_t]
+    library.kronecker_vocabulary_note.restype = c_char_p
     for function in ("kronecker_close", "kronecker_vocabulary_close"):
         getattr(library, function).argtypes = [c_void_p]
         getattr(library, function).restype = None

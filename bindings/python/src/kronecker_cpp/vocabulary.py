@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import itertools
 import os
 import weakref
 from ctypes import POINTER, byref, c_char, c_size_t, c_void_p, string_at
@@ -45,6 +46,13 @@ class Vocabulary:
         start, length = POINTER(c_char)(), c_size_t()
         call("kronecker_vocabulary_bytes", self._handle, id, byref(start), byref(length))
         return string_at(start, length.value)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was assumed because the file does not say it, is missing or is lost: a sentence each."""
+        indices = itertools.count()
+        notes = iter(lambda: library.kronecker_vocabulary_note(self._handle, next(indices)), None)
+        return [note.decode() for note in notes]
 
     def to_arrays(self, pos_dim: int, char_dim: int = 256) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Bytes (V, pos_dim), zero after a token's end, and lengths (V).
