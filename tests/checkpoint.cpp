@@ -101,13 +101,13 @@ TEST_CASE("a name that is missing or ambiguous, and a tensor that is no matrix o
             ": 'projection.weight' could be 'a.projection.weight' or 'b.projection.weight': give the full "
             "name");
   CHECK(message_of<FileError>([&] { read_matrix(path, "weight.projection"); }) ==
-        path.string() + ": none of the 2 tensors is named 'weight.projection'");
+        path.string() + ": of 2 tensors none is named 'weight.projection'");
   const std::uint8_t byte = 0;
   const auto write_byte = [&](std::ostream& file) { file.put(static_cast<char>(byte)); };
   kronecker::write_safetensors(path, {{"flat", "U8", {1}, write_byte}, {"bytes", "U8", {1, 1}, write_byte}});
   CHECK(message_of<FileError>([&] {
           read_matrix(path, "flat");
-        }).ends_with("tensor 'flat' has 1 dimensions, not 2"));
+        }).ends_with("tensor 'flat' has 1 dimension, not 2"));
   CHECK(message_of<FileError>([&] {
           read_matrix(path, "bytes");
         }).ends_with("tensor 'bytes' is of type U8; F64, F32, F16, BF16, F8_E4M3 and F8_E5M2 are supported"));

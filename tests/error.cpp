@@ -28,6 +28,13 @@ TEST_CASE("finite numbers are told from the rest by their bits") {
     CHECK_FALSE(is_finite(x));
 }
 
+TEST_CASE("what is counted is in the plural, but for one") {
+  using kronecker::detail::counted;
+  CHECK(counted(0, "byte") == "0 bytes");
+  CHECK(counted(1, "byte") == "1 byte");
+  CHECK(counted(std::uint64_t{2}, "byte") == "2 bytes");
+}
+
 TEST_CASE("a quote is escaped in a text that is quoted, and in no other") {
   using kronecker::detail::message_from;
   const std::string text = "it's", rest = ": the file's", empty;

@@ -111,7 +111,7 @@ TEST_CASE("a damaged GGUF file is refused with the place") {
   const std::uint64_t huge = std::uint64_t{1} << 63;
   CHECK(parse_message("GGML") == "byte 0: expected the magic string GGUF");
   CHECK(parse_message("") == "expected a GGUF file, found an empty file");
-  CHECK(parse_message("GGUF\3") == "byte 4: expected 4 bytes more, but only 1 are left");
+  CHECK(parse_message("GGUF\3") == "byte 4: expected 4 bytes more, found 1");
   CHECK(parse_message(file({}, 1)) ==
         "byte 8: GGUF version 1; versions 2 and 3, little-endian, are supported");
   for (const std::uint32_t version : {0x2000000u, 0x3000000u})
@@ -120,21 +120,23 @@ TEST_CASE("a damaged GGUF file is refused with the place") {
           "gguf-convert-endian, which comes with gguf-py");
   CHECK(parse_message(file({}, 0x4000000)).starts_with("byte 8: GGUF version 67108864; versions 2 and 3"));
   CHECK(parse_message(file({bytes(huge) + "key"})) ==
-        "byte 32: expected 9223372036854775808 bytes more, but only 3 are left");
+        "byte 32: expected 9223372036854775808 bytes more, found 3");
   const std::string in_k = "in the value of 'k': ";
   CHECK(parse_message(file({entry("k", static_cast<Type>(13), "")})) ==
         "byte 37, " + in_k + "a value of the unknown type 13");
   CHECK(parse_message(file({entry("k", text, bytes(huge))})) ==
-        "byte 45, " + in_k + "expected 9223372036854775808 bytes more, but only 0 are left");
+        "byte 45, " + in_k + "expected 9223372036854775808 bytes more, found 0");
   CHECK(parse_message(file({entry("k", u32, "ab")})) ==
-        "byte 37, " + in_k + "expected 4 bytes more, but only 2 are left");
+        "byte 37, " + in_k + "expected 4 bytes more, found 2");
   CHECK(parse_message(file({entry("k", boolean, "\2")})) == "byte 38, " + in_k + "a truth value of 2");
   CHECK(parse_message(file({entry("k", array, array_of(array, huge, array_of(u8, 1, "a")))})) ==
-        "byte 62, " + in_k + "expected 4 bytes more, but only 0 are left");
+        "byte 62, " + in_k + "expected 4 bytes more, found 0");
   CHECK(parse_message(file({entry("k", array, array_of(u32, huge, "abcd"))})) ==
-        "byte 49, " + in_k + "an array of 9223372036854775808 values, but only 4 bytes are left");
+        "byte 49, " + in_k + "an array of 9223372036854775808 values in 4 bytes");
   CHECK(parse_message(file({entry("k", array, array_of(text, 2, string("abc")))})) ==
-        "byte 49, " + in_k + "an array of 2 values, but only 11 bytes are left");
+        "byte 49, " + in_k + "an array of 2 values in 11 bytes");
+  CHECK(parse_message(file({entry("it's", u8, "")})) ==
+        "byte 40, in the value of 'it\\'s': expected 1 byte more, found 0");
   CHECK(parse_message(file({entry("k", u8, "a"), entry("k", u8, "b")})) ==
         "byte 52, " + in_k + "the key is there twice");
 }
@@ -215,7 +217,8 @@ TEST_CASE("a SentencePiece GGUF vocabulary gives the bytes of each id") {
 
 TEST_CASE("a GGUF file without a vocabulary that can be read is refused with the key") {
   const std::string supported =
-      "; 'gpt2' (byte-level BPE), 'llama', 't5' and 'gemma4' (SentencePiece), 'rwkv' and 'plamo2' are "
+      "; 'gpt2' and 'hybriddna' (byte-level BPE), 'llama', 't5' and 'gemma4' (SentencePiece), 'rwkv' and "
+      "'plamo2' are "
       "supported, and 'bert' as words (TokenText::words)";
   CHECK(load_message(file({})) == "no text 'tokenizer.ggml.model': the file has no vocabulary");
   CHECK(
@@ -238,7 +241,7 @@ TEST_CASE("a GGUF file without a vocabulary that can be read is refused with the
   CHECK(load_message(file({model("gpt2")})) == "no array of texts 'tokenizer.ggml.tokens'");
   CHECK(load_message(file({model("gpt2"), tokens({})})) == "the file has no tokens");
   CHECK(load_message(file({model("gpt2"), tokens({"a", "b"}), token_types({1})})) ==
-        "'tokenizer.ggml.token_type' has 1 values for 2 tokens");
+        "'tokenizer.ggml.token_type' has 1 value for 2 tokens");
   CHECK(load_message(file({model("gpt2"), tokens({"a"}), token_types({7})})) ==
         "'tokenizer.ggml.token_type': token 0 is of the unknown type 7");
   CHECK(load_message(file({model("gpt2"), tokens({"a"}), token_types({-1}, u32)})) ==
@@ -269,9 +272,27 @@ TEST_CASE("a GGUF vocabulary's pre-tokenizer says how its tokens are written") {
   }
   for (const std::string other : {"a-later-one", ""})
     CHECK(load_message(file({model("gpt2"), pre(other), tokens(strings), types})) ==
-          "the tokens are said to be in GPT-2's byte map, but 1 of them begin with U+2581, SentencePiece's "
-          "space, and 0 with a space of that kind; such as token 1, '" +
+          "the tokens are said to be in GPT-2's byte map, but at the front of 1 of them is U+2581, "
+          "SentencePiece's space, and at that of 0 a space of that kind; such as token 1, '" +
               piece_space + "the'");
+}
+
+// So llama.cpp reads it (llama-vocab.cpp): the mark is its dna_kmer_marker.
+TEST_CASE(
+    "the k-mers of a hybrid DNA vocabulary in GGUF are without the mark that tells them from other tokens") {
+  const std::string mark = "\xEE\x80\x80", space = "\xC4\xA0";
+  const Vocabulary loaded = load_gguf_content(
+      file({model("hybriddna"),
+            tokens({space + "the", "CCCCCC", "a" + mark, "<dna>", "<oov>", "CCCCCC" + mark, mark}),
+            token_types({1, 1, 4, 3, 3, 1, 1})}));
+  CHECK(loaded.bytes(0) == " the");
+  CHECK(loaded.bytes(1) == "CCCCCC");
+  CHECK(loaded.bytes(2) == "a" + mark);
+  CHECK(loaded.is_special(4));
+  CHECK(loaded.bytes(5) == "CCCCCC");
+  CHECK(loaded.bytes(6) == mark);
+  CHECK(bytes_in(load_gguf_content(file({model("gpt2"), tokens({"<oov>", "C" + mark, space + "a"})})), 1) ==
+        "C" + mark);
 }
 
 TEST_CASE("an RWKV vocabulary in GGUF has Python's escapes, and PLaMo's is text") {

@@ -80,11 +80,11 @@ TEST_CASE("what is no matrix that can be read is refused, with what to do") {
   CHECK(gguf_matrix_message(gguf::model_file({}, {{"t", {256, 1}, 999, std::string(84, 'x')}}), "t")
             .starts_with("tensor 't' is of ggml's type type 999;"));
   CHECK(gguf_matrix_message(gguf::model_file({}, {{"t", {32}, 8, std::string(34, 'x')}}), "t") ==
-        "tensor 't' has 1 dimensions, not 2");
+        "tensor 't' has 1 dimension, not 2");
   CHECK(gguf_matrix_message(gguf::model_file({}, {{"t", {33, 1}, 8, std::string(34, 'x')}}), "t") ==
         "tensor 't' has rows of 33 values, not a multiple of the 32 in a block of its type");
   CHECK(gguf_matrix_message(gguf::model_file({}, {{"t", {32, 2}, 8, std::string(34, 'x')}}), "t") ==
-        "tensor 't' takes 68 bytes, but 64 are left before the next one or the file's end");
+        "tensor 't' takes 68 bytes and has 64 before the next one or the file's end");
   const std::uint64_t most = std::uint64_t{1} << 31;
   CHECK(gguf_matrix_message(gguf::model_file({}, {{"t", {0, most}, 8, ""}}), "t") ==
         "'t' is 2147483648 x 0: over the limit of 2147483647 rows or columns");

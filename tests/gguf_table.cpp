@@ -216,12 +216,12 @@ TEST_CASE("a tensor without values may lie anywhere") {
 TEST_CASE("a model whose tensors are cut off or overlap is refused") {
   const std::string whole = model_file(metadata, {table_tensor, head_tensor});
   CHECK(gguf_table_message<FileError>(whole.substr(0, whole.size() - 30)) ==
-        "tensor 'output.weight' takes 340 bytes, but 322 are left before the next one or the file's end");
+        "tensor 'output.weight' takes 340 bytes and has 322 before the next one or the file's end");
   CHECK(gguf_table_message<FileError>(whole.substr(0, directory_of(whole).data_begin)) ==
-        "tensor 'output.weight' takes 340 bytes, but 0 are left before the next one or the file's end");
+        "tensor 'output.weight' takes 340 bytes and has 0 before the next one or the file's end");
   const gguf::Tensor no_data{"odd", {3}, 999, ""};
   CHECK(gguf_table_message<FileError>(model_file(metadata, {table_tensor, head_tensor, no_data})) ==
-        "tensor 'odd' takes 1 bytes, but 0 are left before the next one or the file's end");
+        "tensor 'odd' takes 1 byte and has 0 before the next one or the file's end");
   std::string same_place = whole;  // the head's offset becomes the table's
   const std::string offset_of_head = bytes(std::uint64_t{table_tensor.data.size()});
   same_place.replace(same_place.find(offset_of_head, same_place.find("output.weight")), 8,
@@ -233,7 +233,7 @@ TEST_CASE("a model whose tensors are cut off or overlap is refused") {
   gguf::Tensor too_long = norm_tensor;
   too_long.shape = {table_d_model, 9};
   CHECK(gguf_table_message<FileError>(model_file(metadata, {too_long, table_tensor, head_tensor})) ==
-        "tensor 'output_norm.weight' takes 2304 bytes, but 256 are left before the next one or the file's "
+        "tensor 'output_norm.weight' takes 2304 bytes and has 256 before the next one or the file's "
         "end");
   too_long.shape = {std::uint64_t{1} << 40, std::uint64_t{1} << 40};
   CHECK(gguf_table_message<FileError>(model_file(metadata, {too_long, table_tensor, head_tensor}))
@@ -258,7 +258,7 @@ TEST_CASE("a damaged directory is refused with the place") {
   }
   std::string many = model_file({}, {});
   many.replace(8, 8, bytes(~std::uint64_t{0}));
-  CHECK(refused(many) == "file: byte 32: expected 4 bytes more, but only 0 are left");
+  CHECK(refused(many) == "file: byte 32: expected 4 bytes more, found 0");
   gguf::Tensor deep = table_tensor;
   deep.shape.resize(9);
   CHECK(refused(model_file({}, {deep})) == "file: byte 53: tensor 'token_embd.weight' has 9 dimensions");

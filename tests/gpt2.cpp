@@ -78,9 +78,7 @@ TEST_CASE("a vocabulary that is not byte-level is refused") {
   CHECK(gpt2_message(R"({"<pad>": 0, "the": 2, "cat": 3, "caf\u00e9": 5})") == "a list of words" + no_space);
   CHECK(gpt2_message(R"({"a": 0, "b": 1, "\u00e9": 2})") == "a list of characters" + no_space);
   CHECK(gpt2_message(R"({"<|im_start|>": 151644, "<|im_end|>": 151645})") ==
-        "2 tokens with ids from 151644 on look like an added_tokens.json, without the vocabulary that they "
-        "were "
-        "added to" +
+        "ids from 151644 on look like an added_tokens.json, without the vocabulary that it adds to" +
             no_space);
   CHECK(bytes_in(load_gpt2_content(R"({"\u0120the": 0, "##": 1, "</w>": 2, "b</w>": 3})"), 3) == "b</w>");
 }
@@ -100,7 +98,7 @@ TEST_CASE("a vocabulary without some of the single bytes is read, and that is no
   const Vocabulary vocabulary = load_gpt2_content(R"({"\u0120": 0, "a": 1, "\u0120a": 2})");
   REQUIRE(vocabulary.notes().size() == 1);
   CHECK(vocabulary.notes()[0] ==
-        "254 of the 256 single bytes are no tokens: the vocabulary is not a whole one, or not byte-level");
+        "single bytes that are no tokens: 254 of 256; the vocabulary is not a whole one, or not byte-level");
 }
 
 TEST_CASE("in CLIP's vocabulary the end of a word is a space") {
@@ -140,7 +138,7 @@ TEST_CASE("added tokens come from a file that is named, or lies beside a vocab.j
   CHECK(with_ids.bytes(4) == "<|im_start|>");
   CHECK(with_ids.bytes(5) == "\xC3\xA9");
   CHECK_FALSE(with_ids.is_special(4));
-  CHECK(with_ids.notes().back() == "2 added tokens are those of " + ids.string());
+  CHECK(with_ids.notes().back() == "2 added tokens from " + ids.string());
   CHECK(bytes_in(load_gpt2(vocabulary, TokenText::reference), 5) == "\xEF\xBF\xBD");
 
   write("tokenizer_config.json", R"({"model_max_length": 1024, "bos_token": "<s>"})");
@@ -152,7 +150,8 @@ TEST_CASE("added tokens come from a file that is named, or lies beside a vocab.j
   CHECK(with_settings.bytes(3) == "<s>");
   CHECK(with_settings.is_special(3));
   CHECK(with_settings.bytes(2) == "c");
-  CHECK(with_settings.notes().back().starts_with("1 tokens of the vocabulary are replaced by added tokens"));
+  CHECK(
+      with_settings.notes().back().starts_with("added tokens take the place of 1 token of the vocabulary: "));
 
   CHECK(load_gpt2(vocabulary, ids).size() == 6);
   CHECK(load_gpt2(vocabulary, std::filesystem::path()).size() == 3);

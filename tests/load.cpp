@@ -202,6 +202,11 @@ TEST_CASE("of a model's folder the tokenizer's file is read") {
   write_content(folder / "m-00001-of-00002.gguf", gguf_with("first"));
   write_content(folder / "m-00002-of-00002.gguf", "GGUF");
   CHECK(bytes_in(load(), 0) == "first");
+  write_content(folder / "z.gguf", "GGUF");
+  CHECK(refused() ==
+        ": the folder has 2 files that end in .gguf, 'm-00001-of-00002.gguf' and 'z.gguf' among them: name "
+        "one of them");
+  std::filesystem::remove(folder / "z.gguf");
   write_content(folder / "a.gguf", gguf_with("gguf"));
   CHECK(refused() ==
         ": the folder has 3 files that end in .gguf, 'a.gguf' and 'm-00001-of-00002.gguf' among "
@@ -223,8 +228,7 @@ TEST_CASE("special tokens are for a format without them") {
   CHECK(vocabulary.bytes(2) == "<|end|>");
   CHECK(vocabulary.is_special(2));
   CHECK(vocabulary.notes() ==
-        std::vector<std::string>{
-            "1 ids are of no token, the first of them 1 and the last 1: they are read as empty tokens"});
+        std::vector<std::string>{"ids without a token are read as empty ones: 1 of 3, from 1 to 1"});
   std::ofstream(any_file, std::ios::binary) << "0 ' a' 2";
   CHECK(message_of<std::invalid_argument>([&] {
           load_vocabulary(any_file, options);

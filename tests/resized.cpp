@@ -18,7 +18,9 @@ TEST_CASE("a vocabulary gets as many ids as a table has rows, and says what it l
   const Vocabulary shorter = resized(vocabulary, 2);
   CHECK(shorter.size() == 2);
   CHECK(shorter.is_special(0));
-  CHECK(shorter.notes() == std::vector<std::string>{"tokens 2 to 3 are left out: 2 of 4"});
+  CHECK(shorter.notes() == std::vector<std::string>{"tokens from id 2 on are left out: 2 of 4"});
+  const Vocabulary without_last = resized(vocabulary, 3);
+  CHECK(without_last.notes() == std::vector<std::string>{"tokens from id 3 on are left out: 1 of 4"});
   CHECK_THROWS_AS(resized(vocabulary, 0), std::invalid_argument);
 }
 

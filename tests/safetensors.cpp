@@ -110,17 +110,17 @@ TEST_CASE("every breach of the format is refused with the path and the place") {
   CHECK(message_of_tensor("U8", "[1.5]", "[0,1]", 1) == "tensor 't' has no 'shape' of sizes");
   CHECK(message_of_tensor("U8", "[1]", "[0]", 1) == "tensor 't' has no 'data_offsets' of two offsets");
   CHECK(message_of_tensor("U8", "[1]", "[1,0]", 1) ==
-        "tensor 't' has the offsets 1 to 0 in 1 bytes of values");
+        "tensor 't' has the offsets 1 to 0 in 1 byte of values");
   CHECK(message_of_tensor("U8", "[2]", "[0,2]", 1) ==
-        "tensor 't' has the offsets 0 to 2 in 1 bytes of values");
+        "tensor 't' has the offsets 0 to 2 in 1 byte of values");
   CHECK(message_of_tensor("F32", "[2]", "[0,4]", 4) ==
         "tensor 't' has 2 values of 4 bytes, but 4 bytes of values");
   CHECK(message_of_tensor("U8", "[9223372036854775808]", "[0,1]", 1) ==
-        "tensor 't' has a shape larger than its 1 bytes");
+        "tensor 't' has a shape larger than its 1 byte");
   CHECK(message_of_tensor("U8", "[2,9223372036854775808]", "[0,2]", 2) ==
         "tensor 't' has a shape larger than its 2 bytes");
   CHECK(message_of_tensor("F64", "[0]", "[0,1]", 1) ==
-        "tensor 't' has 0 values of 8 bytes, but 1 bytes of values");
+        "tensor 't' has 0 values of 8 bytes, but 1 byte of values");
   const std::string hole =
       "{\"a\":" + entry("U8", "[1]", "[0,1]") + ",\"b\":" + entry("U8", "[1]", "[2,3]") + "}";
   CHECK(message(file_with(hole, 3)) == "tensor 'b' starts at byte " + std::to_string(8 + hole.size() + 2) +
@@ -133,9 +133,9 @@ TEST_CASE("every breach of the format is refused with the path and the place") {
   CHECK(message(file_with(rest, 2)) == "the tensors end at byte " + std::to_string(9 + rest.size()) +
                                            " of a file of " + std::to_string(10 + rest.size()));
   CHECK(message_of_tensor("F6_E2M3", "[2]", "[0,1]", 1) ==
-        "tensor 't' has 2 values of 6 bits, but 1 bytes of values");
+        "tensor 't' has 2 values of 6 bits, but 1 byte of values");
   CHECK(message_of_tensor("F4", "[1]", "[0,1]", 1) ==
-        "tensor 't' has 1 values of 4 bits, but 1 bytes of values");
+        "tensor 't' has 1 value of 4 bits, but 1 byte of values");
 }
 
 TEST_CASE("a header that is nested deeply is refused before it costs memory") {

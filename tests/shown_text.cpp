@@ -3,6 +3,7 @@
 #include <kronecker/error.hpp>
 #include <kronecker/shown_text.hpp>
 
+#include <filesystem>
 #include <string>
 #include <string_view>
 
@@ -37,6 +38,36 @@ TEST_CASE("an escape and the characters that it is written with are told apart")
 TEST_CASE("bytes that are not UTF-8 are escaped one by one, beside characters that stay") {
   CHECK(shown_text("caf\u00e9\xe9") == "caf\u00e9\\xE9");
   CHECK(shown_text("\xed\xa0\x80 \xe2\x96") == "\\xED\\xA0\\x80 \\xE2\\x96");
+}
+
+namespace {
+
+/// A path as the two kinds of systems have them.
+template <char separator>
+struct PathOfSystem {
+  static constexpr wchar_t preferred_separator = separator;
+  std::string own, generic;
+  std::string string() const { return own; }
+  std::u8string generic_u8string() const { return {generic.begin(), generic.end()}; }
+};
+
+}  // namespace
+
+TEST_CASE("a path keeps its separators readable, and what is not a separator is escaped") {
+  using kronecker::detail::message_from;
+  using kronecker::detail::path_text;
+  const PathOfSystem<'\\'> windows{"C:\\a b\\caf\xE9", "C:/a b/caf\xC3\xA9"};
+  CHECK(path_text(windows) == "C:/a b/caf\xC3\xA9");
+  CHECK(message_from("in ", windows, ": no") == "in C:/a b/caf\xC3\xA9: no");
+  const PathOfSystem<'/'> posix{"/a//b\\n\n", ""};
+  CHECK(path_text(posix) == "/a//b\\n\n");
+  CHECK(message_from(posix) == "/a//b\\\\n\\n");
+  CHECK(message_from(std::filesystem::path("a/b")) == "a/b");
+}
+
+TEST_CASE("what an error quotes of a long text ends between characters") {
+  CHECK(kronecker::detail::excerpt("short") == "short");
+  CHECK(kronecker::detail::excerpt(std::string(79, 'a') + "\u00e9b") == std::string(79, 'a'));
 }
 
 TEST_CASE("an error shows texts that are not its own in escapes") {

@@ -81,7 +81,7 @@ TEST_CASE(
   CHECK(some.bytes(5) == " \xE9");
   CHECK(some.notes() ==
         std::vector<std::string>{
-            "2 special tokens have no name in the file: they are called <SPECIAL_n> by their id n, as "
+            "special tokens without a name in the file: 2; they are called <SPECIAL_n> by their id n, as "
             "by Mistral's own tokenizer"});
 
   const Vocabulary none = load_tekken_content(tekken(24, 22, two_tokens));
@@ -105,7 +105,7 @@ TEST_CASE("a tekken.json that is not of that form is refused with the key") {
   };
   CHECK(tekken_message("{" + two_tokens + "}") ==
         "expected numbers 'config.default_vocab_size' and 'config.default_num_special_tokens', found none");
-  CHECK(tekken_message(tekken(1, 2, two_tokens)) == "config: 1 tokens, and 2 special ones");
+  CHECK(tekken_message(tekken(1, 2, two_tokens)) == "config: 1 token, and 2 special ones");
   CHECK(tekken_message(tekken(500000, 300000, two_tokens)) ==
         "config.default_num_special_tokens: 300000 is over 262144, the limit for a file of this size");
   CHECK(tekken_message(with_tokens("")) == "the file has no tokens");

@@ -69,8 +69,9 @@ TEST_CASE("ids that are of no token are noted") {
   const Vocabulary whole = load_tiktoken_content("IQ== 0\n");
   CHECK(whole.notes().empty());
   const Vocabulary vocabulary = load_tiktoken_content("IQ== 0\nIg== 2\n", {{"<|end|>", 128009}});
-  CHECK(vocabulary.notes() == std::vector<std::string>{"128007 ids are of no token, the first of them 1 and "
-                                                       "the last 128008: they are read as empty tokens"});
+  CHECK(vocabulary.notes() ==
+        std::vector<std::string>{"ids without a token are read as empty ones: 128007 of 128010, "
+                                 "from 1 to 128008"});
   CHECK(message_of<std::invalid_argument>([] {
           load_tiktoken_content("IQ== 0\n", {{"<s>", 2000000000}});
         }) ==

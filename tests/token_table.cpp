@@ -138,13 +138,13 @@ TEST_CASE("tokens that contradict their kind are refused") {
     }
   };
   const std::string space_of_byte_level = "\xC4\xA0", space_of_pieces = "\xE2\x96\x81";  // their spaces
-  CHECK(
-      refusal(TokenKind::byte_level,
-              {"a", space_of_pieces + "b", space_of_byte_level + "c", space_of_pieces + "d"}) ==
-      "file: the tokens are said to be in GPT-2's byte map, but 2 of them begin with U+2581, SentencePiece's "
-      "space, and 1 with a space of that kind; such as token 1, '" +
-          space_of_pieces + "b'");
-  CHECK(refusal(TokenKind::byte_level, {"a", " b"}).find("1 of them begin with a plain space, and 0") !=
+  CHECK(refusal(TokenKind::byte_level,
+                {"a", space_of_pieces + "b", space_of_byte_level + "c", space_of_pieces + "d"}) ==
+        "file: the tokens are said to be in GPT-2's byte map, but at the front of 2 of them is U+2581, "
+        "SentencePiece's space, and at that of 1 a space of that kind; such as token 1, '" +
+            space_of_pieces + "b'");
+  CHECK(refusal(TokenKind::byte_level, {"a", " b"})
+            .find("front of 1 of them is a plain space, and at that of 0 a space of that kind") !=
         std::string::npos);
   CHECK(refusal(TokenKind::byte_level,
                 {space_of_pieces + "b", space_of_byte_level + "c", "1", "2", "3", "4", "5", "6"})
@@ -156,9 +156,8 @@ TEST_CASE("tokens that contradict their kind are refused") {
   CHECK(refusal(TokenKind::byte_level, {character, others, "b", others + "a", "c"}).empty());
 
   CHECK(refusal(TokenKind::piece, {"a", space_of_byte_level + "b"}) ==
-        "file: the tokens are said to be SentencePiece's, but 1 of them begin with U+0120, the space of "
-        "GPT-2's "
-        "byte map, and 0 with a space of that kind; such as token 1, '" +
+        "file: the tokens are said to be SentencePiece's, but at the front of 1 of them is U+0120, the "
+        "space of GPT-2's byte map, and at that of 0 a space of that kind; such as token 1, '" +
             space_of_byte_level + "b'");
   CHECK(refusal(TokenKind::piece, {space_of_byte_level, " a", space_of_byte_level + "b"})
             .empty());  // a Maltese letter
@@ -166,7 +165,7 @@ TEST_CASE("tokens that contradict their kind are refused") {
 
   CHECK(refusal(TokenKind::bytes, {" a", space_of_pieces + "b"}).empty());
   CHECK(refusal(TokenKind::bytes, {space_of_pieces + "b"})
-            .find("said to be plain bytes, but 1 of them begin with U+2581") != std::string::npos);
+            .find("said to be plain bytes, but at the front of 1 of them is U+2581") != std::string::npos);
   CHECK(refusal(TokenKind::text, {space_of_pieces + "b", space_of_byte_level + "b"}).empty());
   CHECK(refusal(TokenKind::special, {space_of_pieces + "b", space_of_byte_level + "b"}).empty());
 }

@@ -33,7 +33,7 @@ class FileError : public std::runtime_error {
 
 namespace detail {
 
-/// Puts a message together of texts and numbers.
+/// Puts a message together of texts, paths and numbers.
 class Message {
  public:
   /// A literal, which has no length: the library's own words, which stay as they are.
@@ -45,6 +45,9 @@ class Message {
   }
   /// Any other text may come from a file: it is escaped, and quotes in it are where it is quoted itself.
   void add(std::string_view text) { append_shown(text_, text, is_quoted_ ? "\\'" : "\\"); }
+  template <class Path>
+  requires requires(const Path& path) { path.generic_u8string(); }
+  void add(const Path& path) { add(std::string_view(path_text(path))); }
   void add(std::integral auto number) { text_ += std::to_string(number); }
   void add(std::floating_point auto number) {
     char digits[32];
@@ -59,6 +62,11 @@ class Message {
   bool is_quoted_ = false;  // whether a literal has opened quotes around what comes next
 };
 
+/// "1 token", "2 tokens": how many there are of what has that name.
+inline std::string counted(std::integral auto count, std::string_view name) {
+  return std::to_string(count) + ' ' + std::string(name) + (count == 1 ? "" : "s");
+}
+
 /// The message of these parts.
 template <class... Parts>
 std::string message_from(const Parts&... parts) {
@@ -67,8 +75,8 @@ std::string message_from(const Parts&... parts) {
   return message.text();
 }
 
-/// Throws `Error` with a message made of the given texts and numbers. They are taken by value, so that a
-/// check does not keep what it compares in memory for the message's sake.
+/// Throws `Error` with a message made of the given texts, paths and numbers. They are taken by value, so that
+/// a check does not keep what it compares in memory for the message's sake.
 template <class Error, class... Parts>
 [[noreturn]] void fail(Parts... parts) {
   const std::string message = message_from(parts...);

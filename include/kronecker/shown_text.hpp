@@ -6,6 +6,7 @@
 #include <kronecker/namespace.hpp>
 #include <kronecker/utf8.hpp>
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -48,6 +49,24 @@ inline void append_shown(std::string& to, std::string_view text, std::string_vie
     else
       (also.find(text.front()) != also.npos ? to += '\\' : to) += text.substr(0, length);
     text.remove_prefix(length > 0 ? length : 1);
+  }
+}
+
+/// As much of a text from a file as a message should quote, as it is: `fail` escapes it.
+constexpr std::string_view excerpt(std::string_view text) noexcept {
+  constexpr std::size_t longest = 80;
+  return utf8_safe_prefix(text, longest);
+}
+
+/// A path as it is named to people: in UTF-8 and with slashes where the system's own are backslashes, which
+/// would be shown as escapes; elsewhere as it is.
+template <class Path>
+std::string path_text(const Path& path) {
+  if constexpr (Path::preferred_separator == '/') {
+    return path.string();
+  } else {
+    const auto utf8 = path.generic_u8string();
+    return {utf8.begin(), utf8.end()};
   }
 }
 

@@ -145,6 +145,21 @@ inline RowMajorMatrix<float> model2vec_table(const SafetensorsFile& file, RowMaj
   return rows;
 }
 
+/// The matrix of that name in a safetensors file.
+inline RowMajorMatrix<float> matrix_in(const SafetensorsFile& file, std::string_view name) {
+  std::vector<std::string> names;
+  for (const TensorInfo& tensor : file.tensors()) names.push_back(tensor.name);
+  const TensorInfo& tensor = *file.find(unique_name(file.path(), names, name));
+  if (tensor.shape.size() != 2)
+    fail<FileError>(file.path(), ": tensor '", tensor.name, "' has ",
+                    counted(tensor.shape.size(), "dimension"), ", not 2");
+  check_matrix_size(file.path(), tensor.name, tensor.shape[0], tensor.shape[1]);
+  RowMajorMatrix<float> matrix(static_cast<Eigen::Index>(tensor.shape[0]),
+                               static_cast<Eigen::Index>(tensor.shape[1]));
+  read_floats(file, tensor, {matrix.data(), tensor.count});
+  return tensor.name == "embeddings" ? model2vec_table(file, std::move(matrix)) : matrix;
+}
+
 /// The object of an index that says which file a tensor is in.
 inline nlohmann::json read_weight_map(const std::filesystem::path& path) {
   const MappedFile file(path);
@@ -152,17 +167,16 @@ inline nlohmann::json read_weight_map(const std::filesystem::path& path) {
   const auto index = nlohmann::json::parse(std::string(file.text()), nullptr, /*allow_exceptions=*/false);
   // The parser takes a NUL byte for the end of the text.
   const std::size_t nul = file.text().find('\0');
-  if (nul != std::string_view::npos)
-    fail<FileError>(path.string(), ": not valid JSON: a NUL byte at offset ", nul);
+  if (nul != std::string_view::npos) fail<FileError>(path, ": not valid JSON: a NUL byte at offset ", nul);
   if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object())
-    fail<FileError>(path.string(), ": not the index of a checkpoint: it has no object 'weight_map'");
+    fail<FileError>(path, ": not the index of a checkpoint: it has no object 'weight_map'");
   return index["weight_map"];
 }
 
 /// The file in which the entry of a weight map says that its tensor is.
 inline std::filesystem::path shard_of(const std::filesystem::path& path, const std::string& name,
                                       const nlohmann::json& entry) {
-  if (!entry.is_string()) fail<FileError>(path.string(), ": 'weight_map' names no file for '", name, "'");
+  if (!entry.is_string()) fail<FileError>(path, ": 'weight_map' names no file for '", name, "'");
   return path.parent_path() / entry.get<std::string>();
 }
 
@@ -178,18 +192,7 @@ inline std::vector<std::filesystem::path> checkpoint_files(const std::filesystem
 
 inline RowMajorMatrix<float> read_matrix(const MappedFile& mapped, std::string_view name) {
   if (kind_of_content(mapped.text()) == FileKind::gguf) return read_gguf_matrix(mapped, name);
-  const SafetensorsFile file(mapped);
-  std::vector<std::string> names;
-  for (const TensorInfo& tensor : file.tensors()) names.push_back(tensor.name);
-  const TensorInfo& tensor = *file.find(detail::unique_name(file.path(), names, name));
-  if (tensor.shape.size() != 2)
-    detail::fail<FileError>(file.path(), ": tensor '", tensor.name, "' has ", tensor.shape.size(),
-                            " dimensions, not 2");
-  detail::check_matrix_size(file.path(), tensor.name, tensor.shape[0], tensor.shape[1]);
-  RowMajorMatrix<float> matrix(static_cast<Eigen::Index>(tensor.shape[0]),
-                               static_cast<Eigen::Index>(tensor.shape[1]));
-  detail::read_floats(file, tensor, {matrix.data(), tensor.count});
-  return tensor.name == "embeddings" ? detail::model2vec_table(file, std::move(matrix)) : matrix;
+  return detail::matrix_in(SafetensorsFile(mapped), name);
 }
 
 inline RowMajorMatrix<float> read_matrix(const std::filesystem::path& path, std::string_view name) {
@@ -197,11 +200,11 @@ inline RowMajorMatrix<float> read_matrix(const std::filesystem::path& path, std:
   const auto files = detail::read_weight_map(path);
   std::vector<std::string> names;
   for (const auto& entry : files.items()) names.push_back(entry.key());
-  const std::string found = detail::unique_name(path.string(), names, name);
+  const std::string found = detail::unique_name(detail::path_text(path), names, name);
   const SafetensorsFile file(detail::shard_of(path, found, files[found]));
   if (!file.find(found))
     detail::fail<FileError>(file.path(), ": the tensor '", found, "' is not in this file");
-  return read_matrix(MappedFile(file.path()), found);
+  return detail::matrix_in(file, found);
 }
 
 }  // namespace KRONECKER_NAMESPACE

@@ -19,7 +19,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -165,13 +164,13 @@ class GgufParser {
     tensor.name = read<std::string>();
     const auto dimensions = read<std::uint32_t>();
     constexpr std::uint32_t most = 8;  // ggml has four
-    if (dimensions > most) refuse("tensor '", tensor.name.substr(0, 80), "' has ", dimensions, " dimensions");
+    if (dimensions > most) refuse("tensor '", excerpt(tensor.name), "' has ", dimensions, " dimensions");
     for (std::uint32_t i = 0; i < dimensions; ++i) tensor.shape.push_back(read<std::uint64_t>());
     tensor.type = read<std::uint32_t>();
     tensor.offset = read<std::uint64_t>();
     if (tensor.offset % alignment != 0)
-      refuse("tensor '", tensor.name.substr(0, 80), "' has the offset ", tensor.offset,
-             ", not a multiple of ", alignment);
+      refuse("tensor '", excerpt(tensor.name), "' has the offset ", tensor.offset, ", not a multiple of ",
+             alignment);
     return tensor;
   }
 
@@ -180,7 +179,7 @@ class GgufParser {
     for (const GgufTensor& tensor : tensors) names.push_back(tensor.name);
     std::sort(names.begin(), names.end());
     const auto twice = std::adjacent_find(names.begin(), names.end());
-    if (twice != names.end()) fail<FileError>(path_, ": two tensors are named '", twice->substr(0, 80), "'");
+    if (twice != names.end()) fail<FileError>(path_, ": two tensors are named '", excerpt(*twice), "'");
   }
 
   std::optional<GgufValue> array(Count outer_count, int depth) {
@@ -202,7 +201,7 @@ class GgufParser {
     constexpr std::size_t least_size =
         std::same_as<InFile, std::string> ? sizeof(std::uint64_t) : sizeof(InFile);
     if (*count > bytes_left() / least_size)
-      refuse("an array of ", *count, " values, but only ", bytes_left(), " bytes are left");
+      refuse("an array of ", counted(*count, "value"), " in ", counted(bytes_left(), "byte"));
     std::vector<Held> held;
     held.reserve(static_cast<std::size_t>(*count));
     for (std::uint64_t i = 0; i < *count; ++i) held.push_back(read<InFile>());
@@ -234,7 +233,7 @@ class GgufParser {
   }
 
   std::string_view take(std::uint64_t size) {
-    if (size > bytes_left()) refuse("expected ", size, " bytes more, but only ", bytes_left(), " are left");
+    if (size > bytes_left()) refuse("expected ", counted(size, "byte"), " more, found ", bytes_left());
     at_ += static_cast<std::size_t>(size);
     return content_.substr(at_ - static_cast<std::size_t>(size), static_cast<std::size_t>(size));
   }
@@ -243,9 +242,8 @@ class GgufParser {
 
   template <class... Parts>
   [[noreturn]] void refuse(const Parts&... parts) const {
-    std::string place = ": byte " + std::to_string(at_);
-    if (!key_.empty()) place += ", in the value of '" + key_.substr(0, 80) + "'";
-    fail<FileError>(path_, place, ": ", parts...);
+    fail<FileError>(path_, ": byte ", at_, key_.empty() ? "" : ", in the value of '", excerpt(key_),
+                    key_.empty() ? ": " : "': ", parts...);
   }
 
   const std::string& path_;

@@ -72,17 +72,17 @@ class GgufData {
   std::string_view of(const GgufTensor& tensor) const {
     const GgmlBlock* const block = ggml_block(tensor.type);
     if (block && !tensor.shape.empty() && tensor.shape[0] % block->values != 0)
-      fail<FileError>(path_, ": tensor '", tensor.name.substr(0, 80), "' has rows of ", tensor.shape[0],
+      fail<FileError>(path_, ": tensor '", excerpt(tensor.name), "' has rows of ", tensor.shape[0],
                       " values, not a multiple of the ", block->values, " in a block of its type");
     const auto [begin, end] = std::equal_range(ends_.begin(), ends_.end(), tensor.offset);
     const std::uint64_t room = end == ends_.end() || *end > data_.size() ? 0 : *end - tensor.offset;
     const std::uint64_t size = data_size(tensor).value_or((std::max)(room, std::uint64_t{1}));
     if (size > room)
-      fail<FileError>(path_, ": tensor '", tensor.name.substr(0, 80), "' takes ", size, " bytes, but ", room,
-                      " are left before the next one or the file's end");
+      fail<FileError>(path_, ": tensor '", excerpt(tensor.name), "' takes ", counted(size, "byte"),
+                      " and has ", room, " before the next one or the file's end");
     if (size == 0) return {};
     if (end - begin > 1)
-      fail<FileError>(path_, ": tensor '", tensor.name.substr(0, 80), "' begins where another one does");
+      fail<FileError>(path_, ": tensor '", excerpt(tensor.name), "' begins where another one does");
     return data_.substr(static_cast<std::size_t>(tensor.offset), static_cast<std::size_t>(size));
   }
 

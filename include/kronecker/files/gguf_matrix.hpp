@@ -48,14 +48,14 @@ inline RowMajorMatrix<float> read_gguf_matrix(const MappedFile& file, std::strin
   const GgufDirectory directory = parse_gguf_directory(file.path(), file.text());
   const GgufTensor& tensor = detail::gguf_tensor(file.path(), directory, name);
   const auto fail = [&](const auto&... parts) {
-    detail::fail<FileError>(file.path(), ": tensor '", tensor.name.substr(0, 80), "' ", parts...);
+    detail::fail<FileError>(file.path(), ": tensor '", detail::excerpt(tensor.name), "' ", parts...);
   };
   const detail::Dequantize dequantize = detail::dequantize_of(tensor.type);
   if (!dequantize)
     fail("is of ggml's type ", ggml_type_name(tensor.type),
          "; F32, F16, BF16, F64, Q8_0, Q4_0, Q5_0, Q4_K, Q5_K and Q6_K are read: make one of them with "
          "llama-quantize --allow-requantize MODEL.gguf NEW.gguf Q8_0");
-  if (tensor.shape.size() != 2) fail("has ", tensor.shape.size(), " dimensions, not 2");
+  if (tensor.shape.size() != 2) fail("has ", detail::counted(tensor.shape.size(), "dimension"), ", not 2");
   detail::check_matrix_size(file.path(), tensor.name, tensor.shape[1], tensor.shape[0]);
 
   const std::string_view data = detail::GgufData(file, directory).of(tensor);

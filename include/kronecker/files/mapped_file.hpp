@@ -45,9 +45,12 @@ class MappedFile {
   /// Maps the file at `path`, or reads a pipe or what cannot be mapped to its end. Throws FileError if it
   /// cannot be opened, is a folder, a device or a terminal, or is a named pipe that nobody opens for writing
   /// within two seconds. O(1) if it is mapped.
-  explicit MappedFile(const std::filesystem::path& path) : path_(path.string()), bytes_(content_of(path)) {}
+  explicit MappedFile(const std::filesystem::path& path)
+      : path_(detail::path_text(path)), bytes_(content_of(path)) {}
 
-  const std::string& path() const noexcept { return path_; }   ///< As it was given.
+  const std::string& path() const noexcept {
+    return path_;
+  }  ///< As it was given, with slashes on every system.
   std::size_t size() const noexcept { return bytes_.size(); }  ///< In bytes.
 
   /// The whole content, valid as long as a copy of this or an array taken from it.
@@ -168,7 +171,7 @@ class MappedFile {
 
   template <class... Parts>
   [[noreturn]] static void fail(const std::filesystem::path& path, const Parts&... parts) {
-    detail::fail<FileError>(path.string(), ": ", parts...);
+    detail::fail<FileError>(path, ": ", parts...);
   }
 
   std::string path_;

@@ -21,11 +21,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <limits>
-#include <map>
 #include <ostream>
 #include <span>
 #include <string>
@@ -107,8 +107,8 @@ inline const TensorInfo& model_tensor(const SafetensorsFile& file, std::string_v
   if (tensor == nullptr)
     fail<FileError>(file.path(), ": not a saved embedding: the tensor '", name, "' is missing");
   if (tensor->shape.size() != dimensions)
-    fail<FileError>(file.path(), ": tensor '", name, "' has ", tensor->shape.size(), " dimensions, not ",
-                    dimensions);
+    fail<FileError>(file.path(), ": tensor '", name, "' has ", counted(tensor->shape.size(), "dimension"),
+                    ", not ", dimensions);
   return *tensor;
 }
 

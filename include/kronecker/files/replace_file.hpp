@@ -35,9 +35,7 @@ namespace detail {
 /// Opens `target` for writing; errors name `path`, what the caller asked for.
 inline std::ofstream create_file(const std::filesystem::path& path, const std::filesystem::path& target) {
   std::ofstream file(target, std::ios::binary | std::ios::trunc);
-  if (!file)
-    fail<FileError>(path.string(), ": cannot create ", target.string(), ": ",
-                    std::generic_category().message(errno));
+  if (!file) fail<FileError>(path, ": cannot create ", target, ": ", std::generic_category().message(errno));
   return file;
 }
 
@@ -47,8 +45,7 @@ void write_and_close(std::ofstream file, const std::filesystem::path& path,
                      const std::filesystem::path& target, Write&& write) {
   std::forward<Write>(write)(static_cast<std::ostream&>(file));
   file.close();
-  if (!file)
-    fail<FileError>(path.string(), ": cannot write all of ", target.string(), " (is the disk full?)");
+  if (!file) fail<FileError>(path, ": cannot write all of ", target, " (is the disk full?)");
 }
 
 /// Makes an empty file of which nobody but its owner may read, unless `is_shared`; false, with errno, if it
@@ -111,8 +108,7 @@ class TemporaryFile {
       if (errno != EEXIST) break;
     }
     const std::string reason = std::generic_category().message(errno);
-    fail<FileError>(path.string(), ": cannot create a file in ", folder.empty() ? "." : folder.string(), ": ",
-                    reason);
+    fail<FileError>(path, ": cannot create a file in ", folder.empty() ? "." : folder, ": ", reason);
   }
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
@@ -197,13 +193,13 @@ void replace_file(const std::filesystem::path& path, Write&& write) {
                           std::forward<Write>(write));
   if (!detail::flush_to_disk(beside.path())) {
     const std::string reason = std::generic_category().message(errno);
-    detail::fail<FileError>(path.string(), ": cannot write all of ", beside.path().string(), ": ", reason);
+    detail::fail<FileError>(path, ": cannot write all of ", beside.path(), ": ", reason);
   }
   if (fs::exists(old)) detail::take_permissions(beside.path(), target);
   if (const std::error_code refused = beside.rename(target)) {
     const bool is_mounted =
         refused == std::errc::device_or_resource_busy || refused == std::errc::cross_device_link;
-    detail::fail<FileError>(path.string(), ": cannot replace the file: ", refused.message(),
+    detail::fail<FileError>(path, ": cannot replace the file: ", refused.message(),
                             is_mounted ? " (a file that is mounted by itself can be written into, but not "
                                          "replaced: mount its folder, or write to another path)"
                                        : "");

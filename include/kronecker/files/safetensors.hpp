@@ -25,6 +25,7 @@
 #include <optional>
 #include <ostream>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -86,7 +87,7 @@ class SafetensorsFile {
     constexpr std::size_t length_size = 8;
     detail::refuse_other_kind(path(), file_.text(), FileKind::safetensors);
     if (file_.size() < length_size)
-      fail("the file has ", file_.size(), " bytes, not even the 8 of the header's length");
+      fail("the file has ", detail::counted(file_.size(), "byte"), ", not even the 8 of the header's length");
     std::uint64_t header_size = 0;
     for (std::size_t i = length_size; i-- > 0;)
       header_size = header_size << 8 | static_cast<unsigned char>(file_.text()[i]);
@@ -189,22 +190,23 @@ class SafetensorsFile {
     const auto begin = entry["data_offsets"][0].get<std::uint64_t>();
     const auto end = entry["data_offsets"][1].get<std::uint64_t>();
     if (begin > end || end > file_.size() - data_begin)
-      fail("tensor '", name, "' has the offsets ", begin, " to ", end, " in ", file_.size() - data_begin,
-           " bytes of values");
+      fail("tensor '", name, "' has the offsets ", begin, " to ", end, " in ",
+           detail::counted(file_.size() - data_begin, "byte"), " of values");
 
     const bool is_empty = std::find(entry["shape"].begin(), entry["shape"].end(), 0) != entry["shape"].end();
     const std::uint64_t bits = (end - begin) * 8;
     std::uint64_t count = is_empty ? 0 : 1;
     for (const auto& size : entry["shape"]) {
-      tensor.shape.push_back(size.get<std::size_t>());
+      const auto extent = size.get<std::uint64_t>();
+      tensor.shape.push_back(static_cast<std::size_t>(extent));
       if (is_empty) continue;
-      if (count > bits / tensor.shape.back())
-        fail("tensor '", name, "' has a shape larger than its ", end - begin, " bytes");
-      count *= tensor.shape.back();
+      if (count > bits / extent)
+        fail("tensor '", name, "' has a shape larger than its ", detail::counted(end - begin, "byte"));
+      count *= extent;
     }
     if (count * value_bits != bits)
-      fail("tensor '", name, "' has ", count, " values of ", detail::size_in_words(value_bits), ", but ",
-           end - begin, " bytes of values");
+      fail("tensor '", name, "' has ", detail::counted(count, "value"), " of ",
+           detail::size_in_words(value_bits), ", but ", detail::counted(end - begin, "byte"), " of values");
     tensor.count = static_cast<std::size_t>(count);
     tensor.offset = data_begin + static_cast<std::size_t>(begin);
     return tensor;

@@ -25,7 +25,7 @@ inline std::string unique_name(const std::string& path, const std::vector<std::s
   std::copy_if(names.begin(), names.end(), std::back_inserter(matches),
                [&](const std::string& name) { return name.ends_with(suffix); });
   if (matches.empty())
-    fail<FileError>(path, ": none of the ", names.size(), " tensors is named '", wanted, "'");
+    fail<FileError>(path, ": of ", counted(names.size(), "tensor"), " none is named '", wanted, "'");
   if (matches.size() > 1)
     fail<FileError>(path, ": '", wanted, "' could be '", matches[0], "' or '", matches[1],
                     "': give the full name");

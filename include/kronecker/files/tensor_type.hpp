@@ -2,6 +2,7 @@
 
 /// The types of a tensor's values, by the names that safetensors gives them, and their sizes.
 
+#include <kronecker/error.hpp>
 #include <kronecker/files/float8.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
@@ -34,7 +35,7 @@ inline std::size_t tensor_type_bits(std::string_view type) {
 
 /// "4 bytes", or "6 bits" for a size that is no whole number of bytes.
 inline std::string size_in_words(std::uint64_t bits) {
-  return bits % 8 == 0 ? std::to_string(bits / 8) + " bytes" : std::to_string(bits) + " bits";
+  return bits % 8 == 0 ? counted(bits / 8, "byte") : counted(bits, "bit");
 }
 
 /// The format's name for T.

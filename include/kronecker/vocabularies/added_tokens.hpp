@@ -101,18 +101,15 @@ inline void add_tokens(const std::filesystem::path& path, TokenTable& table) {
   const std::vector<AddedToken> added_tokens = read_added_tokens(path);
   std::size_t replaced = 0;
   for (const AddedToken& added : added_tokens) {
-    TokenString& token =
-        table.token(*added.id, path.filename().string(), ": '", excerpt(*added.content), "'");
+    TokenString& token = table.token(*added.id, path.filename(), ": '", excerpt(*added.content), "'");
     replaced += token.kind != TokenKind::hole && token.string != *added.content;
     token = {*added.content, added.is_special ? TokenKind::special : TokenKind::text};
   }
   if (added_tokens.empty()) return;
-  table.note(added_tokens.size(), " added tokens are those of ", path.string());
+  table.note(counted(added_tokens.size(), "added token"), " from ", path);
   if (replaced > 0)
-    table.note(
-        replaced,
-        " tokens of the vocabulary are replaced by added tokens that have their ids: do the two files ",
-        "belong together?");
+    table.note("added tokens take the place of ", counted(replaced, "token"),
+               " of the vocabulary: do the two files belong together?");
 }
 
 /// The file beside a vocabulary, vocab.json or encoder.json, that has its added tokens; an empty path if

@@ -1,7 +1,7 @@
 #pragma once
 
 /// The vocabulary in a GGUF file's metadata, as llama.cpp takes it: byte-level BPE ("gpt2"), SentencePiece
-/// ("llama", "t5", "gemma4", and "gpt2" with a pre-tokenizer that says so), "rwkv" and "plamo2".
+/// ("llama", "t5", "gemma4", and "gpt2" with a pre-tokenizer that says so), "rwkv", "plamo2" and "hybriddna".
 
 #include <kronecker/error.hpp>
 #include <kronecker/files/gguf.hpp>
@@ -10,6 +10,7 @@
 #include <kronecker/vocabularies/token_table.hpp>
 #include <kronecker/vocabulary.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -18,6 +19,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace KRONECKER_NAMESPACE {
@@ -43,7 +45,7 @@ constexpr std::optional<GgufTokens> gguf_tokens(std::string_view model, std::str
   if (model == "llama" || model == "t5" || model == "gemma4") return GgufTokens::pieces;
   if (model == "plamo2") return GgufTokens::text;
   if (model == "rwkv") return GgufTokens::escaped;
-  if (model != "gpt2") return std::nullopt;
+  if (model != "gpt2" && model != "hybriddna") return std::nullopt;
   const bool has_pieces = pre == "gemma4" || pre == "granite-embed-multi-311m" || pre == "sarvam-moe";
   return has_pieces ? GgufTokens::pieces : GgufTokens::byte_level;
 }
@@ -92,7 +94,8 @@ inline std::vector<std::int64_t> gguf_token_types(const std::string& path, const
   else
     fail<FileError>(path, ": '", key, "' is not an array of whole numbers");
   if (types.size() != token_count)
-    fail<FileError>(path, ": '", key, "' has ", types.size(), " values for ", token_count, " tokens");
+    fail<FileError>(path, ": '", key, "' has ", counted(types.size(), "value"), " for ",
+                    counted(token_count, "token"));
   for (std::size_t id = 0; id < types.size(); ++id)
     if (types[id] < static_cast<std::int64_t>(GgufTokenType::undefined) ||
         types[id] > static_cast<std::int64_t>(GgufTokenType::byte))
@@ -110,10 +113,21 @@ inline std::vector<std::int64_t> gguf_token_types(const std::string& path, const
           ? " (WordPiece), whose strings do not say what bytes a token stands for: spaces and case are lost"
       : model == "whitespace" ? ", whose strings do not say what bytes a token stands for: spaces are lost"
                               : "";
-  fail<FileError>(
-      path, ": 'tokenizer.ggml.model' is '", excerpt(model), "'", std::string_view(why),
-      "; 'gpt2' (byte-level BPE), 'llama', 't5' and 'gemma4' (SentencePiece), 'rwkv' and 'plamo2' ",
-      "are supported, and 'bert' as words (TokenText::words)");
+  fail<FileError>(path, ": 'tokenizer.ggml.model' is '", excerpt(model), "'", std::string_view(why),
+                  "; 'gpt2' and 'hybriddna' (byte-level BPE), 'llama', 't5' and 'gemma4' (SentencePiece), "
+                  "'rwkv' and 'plamo2' ",
+                  "are supported, and 'bert' as words (TokenText::words)");
+}
+
+/// Takes U+E000 off the end of the tokens after "<oov>", where it tells the k-mers of a "hybriddna"
+/// vocabulary from other tokens of the same letters.
+inline void unmark_kmers(std::vector<TokenString>& tokens) {
+  constexpr std::string_view mark = "\xEE\x80\x80";
+  auto token = std::find_if(tokens.begin(), tokens.end(),
+                            [](const TokenString& other) { return other.string == "<oov>"; });
+  for (; token != tokens.end(); ++token)
+    if (token->string.size() > mark.size() && token->string.ends_with(mark))
+      token->string.resize(token->string.size() - mark.size());
 }
 
 /// The vocabulary in the metadata of the file at `path`.
@@ -144,6 +158,7 @@ inline Vocabulary gguf_vocabulary(const std::string& path, const GgufMetadata& m
     }
     table.token(id) = std::move(token);
   }
+  if (*model == "hybriddna") unmark_kmers(table.tokens());
   if (*model == "bert")
     table.note("WordPiece: what the tokenizer's normalizer changed (case, accents), and which spaces a text ",
                "really had around punctuation, is lost");
@@ -162,7 +177,7 @@ inline Vocabulary gguf_vocabulary(const std::string& path, const GgufMetadata& m
 /// "bert", unless `text` is TokenText::words), or one whose tokens contradict what it says it is.
 /// O(size of the metadata + V log V); the tensors are not read.
 inline Vocabulary load_gguf(const std::filesystem::path& path, TokenText text = TokenText::raw) {
-  return detail::gguf_vocabulary(path.string(), read_gguf_metadata(path), text);
+  return detail::gguf_vocabulary(detail::path_text(path), read_gguf_metadata(path), text);
 }
 
 }  // namespace KRONECKER_NAMESPACE

@@ -102,9 +102,8 @@ class Gpt2Reader final : public JsonEvents {
       fail<FileError>(path(), ": '", excerpt(parts_.first), "' goes on with a word as WordPiece marks it",
                       no_space);
     if (lowest_id_ >= count_)
-      fail<FileError>(path(), ": ", count_, " tokens with ids from ", lowest_id_,
-                      " on look like an added_tokens.json, without the vocabulary that they were added to",
-                      no_space);
+      fail<FileError>(path(), ": ids from ", lowest_id_,
+                      " on look like an added_tokens.json, without the vocabulary that it adds to", no_space);
     fail<FileError>(path(), has_only_characters_ ? ": a list of characters" : ": a list of words", no_space);
   }
 
@@ -112,9 +111,8 @@ class Gpt2Reader final : public JsonEvents {
     std::size_t missing = 0;
     for (const bool has_it : has_byte_) missing += !has_it;
     if (missing > 0)
-      table_.note(missing,
-                  " of the 256 single bytes are no tokens: the vocabulary is not a whole one, or not ",
-                  "byte-level");
+      table_.note("single bytes that are no tokens: ", missing,
+                  " of 256; the vocabulary is not a whole one, or not byte-level");
   }
 
   static constexpr const char* not_byte_level =

@@ -15,7 +15,6 @@
 #include <kronecker/vocabularies/words.hpp>
 #include <kronecker/vocabulary.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <optional>
@@ -134,8 +133,8 @@ class HuggingFaceTokens {
 
   void note_unknown_contents() {
     if (unknown_contents_ > 0)
-      file_.table.note("the reference's strings of ", unknown_contents_,
-                       " added tokens are assumed: what the ", "normalizer makes of '",
+      file_.table.note("the reference's strings of added tokens are assumed, ", unknown_contents_, " of ",
+                       file_.added_tokens.size(), ": what the normalizer makes of '",
                        excerpt(first_unknown_content_), "' is not known here");
   }
 

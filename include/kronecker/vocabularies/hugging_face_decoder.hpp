@@ -13,9 +13,9 @@
 #include <charconv>
 #include <cstddef>
 #include <functional>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 

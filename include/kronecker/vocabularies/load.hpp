@@ -160,7 +160,8 @@ class VocabularyFile {
   /// parts the first). Throws FileError if there is none, or if the format is none that is supported, saying
   /// what the file is. A JSON file is read to its end, or to what tells; of others the start is.
   explicit VocabularyFile(const std::filesystem::path& path)
-      : file_(detail::vocabulary_path(path)),
+      : place_(detail::vocabulary_path(path)),
+        file_(place_),
         format_(detail::format_of_vocabulary(file_.path(), file_.text())) {}
 
   const std::string& path() const noexcept { return file_.path(); }  ///< Of the file that is read.
@@ -177,7 +178,7 @@ class VocabularyFile {
       case VocabularyFormat::hugging_face:
         return detail::parse_hugging_face(path(), content, options.text);
       case VocabularyFormat::gpt2:
-        return detail::parse_gpt2(path(), content, detail::added_tokens_beside(path()), options.text);
+        return detail::parse_gpt2(path(), content, detail::added_tokens_beside(place_), options.text);
       case VocabularyFormat::tekken:
         return detail::parse_tekken(path(), content, options.text);
       case VocabularyFormat::tiktoken:
@@ -193,6 +194,7 @@ class VocabularyFile {
   }
 
  private:
+  std::filesystem::path place_;
   MappedFile file_;
   VocabularyFormat format_;
 };

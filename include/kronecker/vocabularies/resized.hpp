@@ -28,9 +28,8 @@ inline Vocabulary resized(const Vocabulary& vocabulary, TokenId size) {
     if (vocabulary.is_special(id)) special_ids.push_back(id);
   }
   if (size < vocabulary.size())
-    notes.push_back("tokens " + std::to_string(size) + " to " + std::to_string(vocabulary.size() - 1) +
-                    " are left out: " + std::to_string(vocabulary.size() - size) + " of " +
-                    std::to_string(vocabulary.size()));
+    notes.push_back(detail::message_from(
+        "tokens from id ", size, " on are left out: ", vocabulary.size() - size, " of ", vocabulary.size()));
   return Vocabulary::with_special_ids(std::move(tokens), std::move(special_ids)).with_notes(std::move(notes));
 }
 

@@ -12,7 +12,6 @@
 #include <kronecker/vocabularies/token_table.hpp>
 #include <kronecker/vocabulary.hpp>
 
-#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <string>

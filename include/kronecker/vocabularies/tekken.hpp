@@ -17,7 +17,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -59,10 +58,11 @@ class TekkenReader final : public JsonEvents {
       fail<FileError>(path(), ": expected numbers 'config.default_vocab_size' and ",
                       "'config.default_num_special_tokens', found none");
     if (*special_count_ > *vocab_size_)
-      fail<FileError>(path(), ": config: ", *vocab_size_, " tokens, and ", *special_count_, " special ones");
+      fail<FileError>(path(), ": config: ", counted(*vocab_size_, "token"), ", and ", *special_count_,
+                      " special ones");
     add_special_tokens();
     if (*vocab_size_ - *special_count_ > tokens_.size())
-      table_.note("the file says that it has ", *vocab_size_, " tokens, and has ",
+      table_.note("the file says that it has ", counted(*vocab_size_, "token"), ", and has ",
                   *special_count_ + tokens_.size());
     const std::size_t count =
         static_cast<std::size_t>((std::min<std::uint64_t>)(tokens_.size(), *vocab_size_ - *special_count_));
@@ -107,9 +107,8 @@ class TekkenReader final : public JsonEvents {
       ++unnamed;
     }
     if (unnamed > 0)
-      table_.note(unnamed,
-                  " special tokens have no name in the file: they are called <SPECIAL_n> by their id n, ",
-                  "as by Mistral's own tokenizer");
+      table_.note("special tokens without a name in the file: ", unnamed,
+                  "; they are called <SPECIAL_n> by their id n, as by Mistral's own tokenizer");
   }
 
   void on_open(char bracket) override { places_.push_back(place_of_child(bracket)); }

@@ -5,6 +5,7 @@
 #include <kronecker/namespace.hpp>
 
 #include <cstddef>
+#include <functional>
 #include <limits>
 #include <map>
 #include <string>

@@ -19,6 +19,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -78,9 +79,8 @@ inline void note_holes(TokenTable& table) {
   const auto first = std::find_if(tokens.begin(), tokens.end(), is_hole);
   if (first == tokens.end()) return;
   const auto last = std::find_if(tokens.rbegin(), tokens.rend(), is_hole);
-  table.note(std::count_if(first, tokens.end(), is_hole), " ids are of no token, the first of them ",
-             first - tokens.begin(), " and the last ", tokens.rend() - last - 1,
-             ": they are read as empty tokens");
+  table.note("ids without a token are read as empty ones: ", std::count_if(first, tokens.end(), is_hole),
+             " of ", tokens.size(), ", from ", first - tokens.begin(), " to ", tokens.rend() - last - 1);
 }
 
 /// The vocabulary in the content of a ranks file.

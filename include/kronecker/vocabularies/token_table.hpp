@@ -143,12 +143,6 @@ struct TokenBeginnings {
   }
 };
 
-/// As much of a string from a file as an error message should quote, as it is: `fail` escapes it.
-inline std::string_view excerpt(std::string_view text) {
-  constexpr std::size_t longest = 40;
-  return utf8_safe_prefix(text, longest);
-}
-
 /// The tokens of a file of `file_size` bytes by id, while it is read. An id must be below that size, so that
 /// a damaged id cannot make the table larger than what a file of that many tokens needs; or below 2^18, since
 /// a short file may well have a few tokens with the ids that they have in a large vocabulary, and a table of
@@ -263,9 +257,9 @@ class TokenTable {
     for (std::size_t i = 0; i < space_marks.size(); ++i) own += is_own[i] ? tokens.marked[i].count : 0;
     for (std::size_t i = 0; i < space_marks.size(); ++i)
       if (!is_own[i] && tokens.marked[i].count > own)
-        fail<FileError>(path_, ": the tokens are said to be ", kind, ", but ", tokens.marked[i].count,
-                        " of them begin with ", space_marks[i].name, ", and ", own,
-                        " with a space of that kind; such as token ", tokens.marked[i].first_id, ", '",
+        fail<FileError>(path_, ": the tokens are said to be ", kind, ", but at the front of ",
+                        tokens.marked[i].count, " of them is ", space_marks[i].name, ", and at that of ", own,
+                        " a space of that kind; such as token ", tokens.marked[i].first_id, ", '",
                         excerpt(tokens_[tokens.marked[i].first_id].string), "'");
   }
 

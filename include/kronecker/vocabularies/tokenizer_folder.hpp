@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -36,9 +37,14 @@ inline std::vector<std::string> files_that_end(const std::filesystem::path& fold
     std::string name = entry->path().filename().string();
     if (name.ends_with(ending) && !entry->is_directory(error)) names.push_back(std::move(name));
   }
-  if (error) fail<FileError>(folder.string(), ": cannot list the folder: ", error.message());
+  if (error) fail<FileError>(folder, ": cannot list the folder: ", error.message());
   std::sort(names.begin(), names.end());
-  if (names.size() > 1 && names.front().find("-00001-of-") != std::string::npos) names.resize(1);
+  const std::size_t part = names.empty() ? std::string::npos : names[0].find("-00001-of-");
+  if (part == std::string::npos) return names;
+  const std::string model = names[0].substr(0, part + 2);  // with the number's first digit
+  names.erase(names.begin() + 1, std::find_if(names.begin() + 1, names.end(), [&](const std::string& name) {
+                return !name.starts_with(model);
+              }));
   return names;
 }
 
@@ -50,12 +56,12 @@ inline std::filesystem::path tokenizer_file_in(const std::filesystem::path& fold
     const std::vector<std::string> names = files_that_end(folder, ending);
     if (names.size() == 1) return folder / names.front();
     if (names.size() > 1)
-      fail<FileError>(folder.string(), ": the folder has ", names.size(), " files that end in ", ending,
-                      ", '", names[0], "' and '", names[1], "' among them: name one of them");
+      fail<FileError>(folder, ": the folder has ", names.size(), " files that end in ", ending, ", '",
+                      names[0], "' and '", names[1], "' among them: name one of them");
   }
   std::string looked_for;
   for (const std::string_view name : tokenizer_file_names) looked_for.append(name).append(", ");
-  fail<FileError>(folder.string(), ": the folder has no tokenizer's file: looked for ", looked_for,
+  fail<FileError>(folder, ": the folder has no tokenizer's file: looked for ", looked_for,
                   "and for one file *.tiktoken, *_vocab_v20230424.txt or *.gguf");
 }
 

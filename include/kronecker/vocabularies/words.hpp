@@ -6,7 +6,6 @@
 #include <kronecker/namespace.hpp>
 #include <kronecker/vocabularies/token_table.hpp>
 
-#include <string>
 #include <string_view>
 
 namespace KRONECKER_NAMESPACE::detail {
