@@ -94,11 +94,10 @@ TEST_CASE("what begins with a kind's first bytes and ends there is of no other k
       CHECK(kind_of_content(whole.substr(0, size)) == FileKind::unknown);
 }
 
-TEST_CASE("what a reader found instead has a name") {
-  using kronecker::detail::found_instead;
-  CHECK(found_instead("") == "an empty file");
-  CHECK(found_instead("text") == "no format that is known");
-  CHECK(found_instead("GGUF") == "a GGUF file");
+TEST_CASE("a file's kind has a name") {
+  CHECK(name_of(kind_of_content("")) == "an empty file");
+  CHECK(name_of(kind_of_content("text")) == "no format that is known");
+  CHECK(name_of(kind_of_content("GGUF")) == "a GGUF file");
 }
 
 TEST_CASE("the kinds of real files are known") {

@@ -194,18 +194,8 @@ TEST_CASE("what is no matrix of floats is refused") {
   };
   for (const std::string type : {"'<i4'", "'|u1'", "'<f3'", "'<f16'", "'=f4'", "[('a', '<f4')]", "f"})
     CHECK(message(type, "(1, 1)").starts_with("expected floats, 'f2', 'f4' or 'f8', found "));
-  CHECK(message("'<f4'", "(1,)") == "the array has 1 dimensions, not 2");
+  CHECK(message("'<f4'", "(1,)") == "the array has 1 dimension, not 2");
   CHECK(message("'<f4'", "(1, 2)") == "the file ends before the array does: 4 bytes of data");
   CHECK(message("'<f4'", "(0, 2147483648)") ==
         "the array is 0 x 2147483648: over the limit of 2147483647 rows or columns");
-}
-
-TEST_CASE("a .npy file is told by its content") {
-  const ScratchFolder folder("npy");
-  write_file(folder / "weights.bin", "'<f4'", "False", "(0, 0)", "");
-  test_support::write_content(folder / "text.npy", "no array");
-  CHECK(kronecker::is_npy(folder / "weights.bin"));
-  CHECK_FALSE(kronecker::is_npy(folder / "text.npy"));
-  CHECK_FALSE(kronecker::is_npy(folder / "none.npy"));
-  CHECK_FALSE(kronecker::is_npy(folder.path()));
 }

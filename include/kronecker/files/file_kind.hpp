@@ -272,13 +272,4 @@ constexpr std::string_view name_of(FileKind kind) noexcept {
   return "no format that is known";
 }
 
-namespace detail {
-
-/// What a reader that wants another kind of file says that it found; `content` is the file's, or its front.
-constexpr std::string_view found_instead(std::string_view content) noexcept {
-  return name_of(kind_of_content(content));
-}
-
-}  // namespace detail
-
 }  // namespace KRONECKER_NAMESPACE

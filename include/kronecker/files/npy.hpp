@@ -17,10 +17,11 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <limits>
 #include <optional>
+#include <ostream>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -71,7 +72,7 @@ inline std::vector<std::size_t> npy_shape(const std::string& path, std::string_v
     std::size_t size = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), size);
     if (error != std::errc())
-      fail<FileError>(path, ": the .npy header's 'shape' has '", text, "' where a size is expected");
+      fail<FileError>(path, ": the .npy header's 'shape' has '", excerpt(text), "' where a size is expected");
     shape.push_back(size);
     text.remove_prefix(static_cast<std::size_t>(end - text.data()));
     text.remove_prefix((std::min)(text.find_first_not_of(", "), text.size()));
@@ -223,19 +224,6 @@ void read_npy_floats(NpyInput& input, bool is_swapped, std::span<float> values) 
 
 }  // namespace detail
 
-/// Whether a file begins as .npy files do, whatever its name is.
-inline bool is_npy(const MappedFile& file) { return file.text().starts_with(detail::npy_magic); }
-
-/// The same of the file at `path`; false if it is no regular file, such as a pipe, or cannot be opened.
-inline bool is_npy(const std::filesystem::path& path) {
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(path, ignored)) return false;
-  std::ifstream file(path, std::ios::binary);
-  char start[detail::npy_magic.size()] = {};
-  file.read(start, sizeof start);
-  return file && std::string_view(start, sizeof start) == detail::npy_magic;
-}
-
 /// Reads an array of T. Throws FileError if the file is not a complete .npy file or holds another type, or
 /// the array is in Fortran order. Nothing larger than the file is allocated.
 template <class T>
@@ -270,7 +258,8 @@ inline RowMajorMatrix<float> read_npy_matrix(MappedFile file) {
   const auto shape =
       detail::npy_shape(input.path(), detail::npy_value(input.path(), input.header, "'shape'"));
   if (shape.size() != 2)
-    detail::fail<FileError>(input.path(), ": the array has ", shape.size(), " dimensions, not 2");
+    detail::fail<FileError>(input.path(), ": the array has ", detail::counted(shape.size(), "dimension"),
+                            ", not 2");
   constexpr std::size_t most = (std::numeric_limits<std::int32_t>::max)();
   if (shape[0] > most || shape[1] > most)
     detail::fail<FileError>(input.path(), ": the array is ", shape[0], " x ", shape[1],
