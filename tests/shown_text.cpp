@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <utility>
 
 using kronecker::quoted_text;
 using kronecker::shown_text;
@@ -26,6 +27,23 @@ TEST_CASE("what would move the cursor, turn a line round or stay unseen is shown
         "\\u061C\\u200E\\u200F\\u202A\\u202E\\u2066\\u2069");
   CHECK(shown_text("\u2028\u2029\ufeff\u200b\u00ad\U000e0041") ==
         "\\u2028\\u2029\\uFEFF\\u200B\\u00AD\\U000E0041");
+}
+
+// Unicode 15, DerivedCoreProperties.txt.
+TEST_CASE(
+    "every character that Unicode says is ignored where it cannot be shown is escaped, but for joiners") {
+  constexpr std::pair<char32_t, char32_t> ignored[] = {
+      {0xAD, 0xAD},       {0x34F, 0x34F},     {0x61C, 0x61C},    {0x115F, 0x1160}, {0x17B4, 0x17B5},
+      {0x180B, 0x180F},   {0x200B, 0x200B},   {0x200E, 0x200F},  {0x202A, 0x202E}, {0x2060, 0x206F},
+      {0x3164, 0x3164},   {0xFE00, 0xFE0F},   {0xFEFF, 0xFEFF},  {0xFFA0, 0xFFA0}, {0xFFF0, 0xFFF8},
+      {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF}};
+  for (const auto& [first, last] : ignored) {
+    for (char32_t c = first; c <= last; ++c) REQUIRE(kronecker::detail::is_escaped(c));
+  }
+  CHECK(shown_text("\u3164a\ufe0f") == "\\u3164a\\uFE0F");
+  for (const char32_t shown :
+       {0x200Cu, 0x200Du, 0x20u, 0x7Eu, 0xA0u, 0x3163u, 0x3165u, 0xFE10u, 0xFFFDu, 0x1F680u})
+    CHECK_FALSE(kronecker::detail::is_escaped(shown));
 }
 
 TEST_CASE("an escape and the characters that it is written with are told apart") {

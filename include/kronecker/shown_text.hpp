@@ -14,15 +14,17 @@ namespace KRONECKER_NAMESPACE {
 namespace detail {
 
 /// Whether a character is shown by an escape: a control character, a line or paragraph separator, one that
-/// changes the direction of what follows, or one that cannot be seen. Joiners between letters are not.
+/// changes the direction of what follows, or one that cannot be seen (Unicode's
+/// Default_Ignorable_Code_Point). Joiners between letters are not.
 constexpr bool is_escaped(char32_t c) noexcept {
   struct Range {
     char32_t first, last;
   };
   constexpr Range ranges[] = {
-      {0x00, 0x1F},     {0x7F, 0x9F},     {0xAD, 0xAD},     {0x61C, 0x61C},
-      {0x180E, 0x180E}, {0x200B, 0x200B}, {0x200E, 0x200F}, {0x2028, 0x202E},
-      {0x2060, 0x206F}, {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB}, {0xE0000, 0xE007F},
+      {0x00, 0x1F},     {0x7F, 0x9F},     {0xAD, 0xAD},       {0x34F, 0x34F},     {0x61C, 0x61C},
+      {0x115F, 0x1160}, {0x17B4, 0x17B5}, {0x180B, 0x180F},   {0x200B, 0x200B},   {0x200E, 0x200F},
+      {0x2028, 0x202E}, {0x2060, 0x206F}, {0x3164, 0x3164},   {0xFE00, 0xFE0F},   {0xFEFF, 0xFEFF},
+      {0xFFA0, 0xFFA0}, {0xFFF0, 0xFFFB}, {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF},
   };
   for (const Range& range : ranges)
     if (c >= range.first && c <= range.last) return true;
