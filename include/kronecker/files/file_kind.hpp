@@ -56,6 +56,13 @@ constexpr std::string_view take_until(std::string_view& text, char end) noexcept
   return part;
 }
 
+/// The next line, taken off the front of `text`, without its end.
+constexpr std::string_view take_line(std::string_view& text) noexcept {
+  std::string_view line = take_until(text, '\n');
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  return line;
+}
+
 constexpr bool is_natural(std::string_view text) noexcept {
   return !text.empty() && std::all_of(text.begin(), text.end(), is_digit);
 }
@@ -154,12 +161,7 @@ constexpr FileKind kind_of_text(std::string_view text) noexcept {
       if (value.starts_with(literal)) return FileKind::json;
   }
 
-  const auto line = [&text] {
-    std::string_view one = take_until(text, '\n');
-    if (one.ends_with('\r')) one.remove_suffix(1);
-    return one;
-  };
-  const std::string_view first = line(), second = line();
+  const std::string_view first = take_line(text), second = take_line(text);
   std::string_view columns = first;
   const bool is_two_numbers = is_natural(take_until(columns, ' ')) && is_natural(columns);
   if (is_word_vector(first) || (is_two_numbers && is_word_vector(second))) return FileKind::word_vectors;

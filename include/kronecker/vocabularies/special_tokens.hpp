@@ -9,7 +9,6 @@
 #include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
 #include <kronecker/vocabularies/json_events.hpp>
-#include <kronecker/vocabularies/tiktoken.hpp>
 
 #include <charconv>
 #include <cstddef>

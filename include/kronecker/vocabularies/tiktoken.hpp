@@ -9,12 +9,11 @@
 #include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
 #include <kronecker/vocabularies/base64.hpp>
+#include <kronecker/vocabularies/token_lines.hpp>
 #include <kronecker/vocabularies/token_table.hpp>
 #include <kronecker/vocabulary.hpp>
 
 #include <algorithm>
-#include <charconv>
-#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -22,37 +21,17 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 namespace KRONECKER_NAMESPACE {
 namespace detail {
 
-/// A line of a ranks file.
-struct RankedToken {
-  std::string bytes;
-  std::uint64_t rank = 0;
-};
-
-/// "IQ== 0" -> "!", 0; nothing for anything else. "=" is no bytes, as Whisper's files have it.
-inline std::optional<RankedToken> ranked_token(std::string_view line) {
-  const std::size_t space = line.find(' ');
-  if (space == std::string_view::npos) return std::nullopt;
-  const std::string_view encoded = line.substr(0, space);
+/// "IQ== 0" -> "!" with the id 0; nothing for anything else. "=" is no bytes, as Whisper's files have it.
+inline std::optional<TokenLine> tiktoken_line(std::string_view line) {
+  const std::string_view encoded = take_until(line, ' ');
   std::optional<std::string> bytes = encoded == "=" ? std::string() : from_base64(encoded);
-  const char* const end = line.data() + line.size();
-  std::uint64_t rank = 0;
-  const auto [rank_end, error] = std::from_chars(line.data() + space + 1, end, rank);
-  if (!bytes || error != std::errc() || rank_end != end) return std::nullopt;
-  return RankedToken{std::move(*bytes), rank};
-}
-
-/// The next line of `content`, taken off its front, without its end.
-inline std::string_view take_line(std::string_view& content) {
-  std::string_view line = content.substr(0, content.find('\n'));
-  content.remove_prefix(line.size() < content.size() ? line.size() + 1 : line.size());
-  if (line.ends_with('\r')) line.remove_suffix(1);
-  return line;
+  const auto rank = natural_number(line);
+  return bytes && rank ? std::optional(TokenLine{*rank, std::move(*bytes)}) : std::nullopt;
 }
 
 /// Puts special tokens, by their texts, where `table` has no tokens, and notes which ids stay without one.
@@ -87,17 +66,7 @@ inline void note_holes(TokenTable& table) {
 inline Vocabulary parse_tiktoken(const std::string& path, std::string_view content,
                                  const std::map<std::string, TokenId>& specials, TokenText text) {
   refuse_other_kind(path, content, FileKind::tiktoken);
-  TokenTable table(path, content.size());
-  std::string_view rest = content;
-  for (std::size_t line_number = 1; !rest.empty(); ++line_number) {
-    const std::string_view line = take_line(rest);
-    if (line.empty()) continue;
-    std::optional<RankedToken> ranked = ranked_token(line);
-    if (!ranked)
-      fail<FileError>(path, ": line ", line_number, ": expected base64, a space and a rank, found '",
-                      excerpt(line), "'");
-    table.new_token(ranked->rank, "line ", line_number) = {std::move(ranked->bytes), TokenKind::bytes};
-  }
+  TokenTable table = table_of_lines(path, content, "base64, a space and a rank", tiktoken_line);
   add_special_tokens(table, specials);
   note_holes(table);
   return std::move(table).vocabulary(text);

@@ -29,22 +29,23 @@ inline constexpr std::array<std::string_view, 3> tokenizer_file_endings{".tiktok
 
 /// The names of the files in `folder` that end so, sorted; of a GGUF model in parts the first, which has the
 /// metadata.
-inline std::vector<std::string> files_that_end(const std::filesystem::path& folder, std::string_view ending) {
-  std::vector<std::string> names;
+inline std::vector<std::filesystem::path> files_that_end(const std::filesystem::path& folder,
+                                                         std::string_view ending) {
+  std::vector<std::filesystem::path> names;
   std::error_code error;
   for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
        entry.increment(error)) {
-    std::string name = entry->path().filename().string();
-    if (name.ends_with(ending) && !entry->is_directory(error)) names.push_back(std::move(name));
+    const std::filesystem::path name = entry->path().filename();
+    if (path_text(name).ends_with(ending) && !entry->is_directory(error)) names.push_back(name);
   }
   if (error) fail<FileError>(folder, ": cannot list the folder: ", error.message());
   std::sort(names.begin(), names.end());
-  const std::size_t part = names.empty() ? std::string::npos : names[0].find("-00001-of-");
-  if (part == std::string::npos) return names;
-  const std::string model = names[0].substr(0, part + 2);  // with the number's first digit
-  names.erase(names.begin() + 1, std::find_if(names.begin() + 1, names.end(), [&](const std::string& name) {
-                return !name.starts_with(model);
-              }));
+  const std::string first = names.empty() ? std::string() : path_text(names[0]);
+  const std::size_t part = first.find("-00001-of-");
+  if (part == first.npos) return names;
+  const std::string model = first.substr(0, part + 2);  // with the number's first digit
+  const auto is_other = [&](const auto& name) { return !path_text(name).starts_with(model); };
+  names.erase(names.begin() + 1, std::find_if(names.begin() + 1, names.end(), is_other));
   return names;
 }
 
@@ -53,7 +54,7 @@ inline std::filesystem::path tokenizer_file_in(const std::filesystem::path& fold
   for (const std::string_view name : tokenizer_file_names)
     if (std::error_code error; std::filesystem::exists(folder / name, error)) return folder / name;
   for (const std::string_view ending : tokenizer_file_endings) {
-    const std::vector<std::string> names = files_that_end(folder, ending);
+    const std::vector<std::filesystem::path> names = files_that_end(folder, ending);
     if (names.size() == 1) return folder / names.front();
     if (names.size() > 1)
       fail<FileError>(folder, ": the folder has ", names.size(), " files that end in ", ending, ", '",
