@@ -140,8 +140,8 @@ KRONECKER_API int32_t kronecker_vocabulary_size(const kronecker_vocabulary* voca
 KRONECKER_API kronecker_status kronecker_vocabulary_bytes(const kronecker_vocabulary* vocabulary, int32_t id,
                                                           const char** bytes, size_t* length);
 
-/* Note `index`, counted from 0: a sentence in UTF-8 about what was assumed because the file does not say it, is
-   missing or is lost; valid until the vocabulary is closed. Null after the last note, and for null. */
+/* Note `index`, counted from 0: a sentence in UTF-8 about what was assumed because the file does not say it,
+   is missing or is lost; valid until the vocabulary is closed. Null after the last note, and for null. */
 KRONECKER_API const char* kronecker_vocabulary_note(const kronecker_vocabulary* vocabulary, size_t index);
 
 /* Writes the tokens as kronecker_tokens takes them: `bytes`, (V, pos_dim), padded with zeros, and `lengths`,
