@@ -3,6 +3,7 @@
 
 #include <kronecker/encoder.hpp>
 
+#include <bit>
 #include <limits>
 #include <random>
 #include <set>
@@ -19,6 +20,9 @@ using DynamicEncoder = KroneckerEncoder<Eigen::Dynamic, Eigen::Dynamic>;
 double relative_error(double value, double expected) {
   return expected == 0 ? std::abs(value) : std::abs(value - expected) / std::abs(expected);
 }
+
+/// The normalized code's lit and unlit value, rounded to bfloat16.
+constexpr CodeOptions rounded_options{.rounding = kronecker::CodeRounding::bfloat16};
 
 std::string random_bytes(std::mt19937& random, int char_dim, int size) {
   std::string bytes(static_cast<std::size_t>(size), '\0');
@@ -135,6 +139,108 @@ TEST_CASE("codes of all sizes and options are those of the definition, and decod
   }
 }
 
+TEST_CASE("rounded codes hold the two values that PyTorch rounds to bfloat16, bit for bit") {
+  const auto constants = test_support::golden_json("rounded_d8_p8.json")["constants"];
+  REQUIRE(constants.size() == 64);
+  for (const int pos_dim : {4, 8, 16, 32}) {
+    const DynamicEncoder encoder(256, pos_dim, rounded_options);
+    for (int length = 0; length <= pos_dim; ++length) {
+      const auto& golden = constants[std::to_string(pos_dim) + "," + std::to_string(length)];
+      INFO("pos_dim " << pos_dim << ", L " << length);
+      const std::string token(static_cast<std::size_t>(length), 'a');
+      const Eigen::VectorXf code = encoder.encode(token);
+      const float lit = golden["lit"], unlit = golden["unlit"];
+      CHECK(static_cast<int>((code.array() == unlit).count()) == encoder.code_dim() - length);
+      for (const int cell : encoder.cells(token)) {
+        CHECK(code[cell] == lit);
+        CHECK(std::bit_cast<std::uint32_t>(code[cell]) ==
+              std::stoul(golden["lit_bits"].get<std::string>(), nullptr, 16) << 16);
+      }
+      CHECK(std::bit_cast<std::uint32_t>(code[encoder.code_dim() - 1]) ==
+            std::stoul(golden["unlit_bits"].get<std::string>(), nullptr, 16) << 16);
+      CHECK(encoder.encode_all(std::vector{token}).row(0).transpose() == code);
+      CHECK(encoder.decode(code) == token);
+      CHECK(encoder.scale(length) == lit - unlit);  // which is exact
+    }
+  }
+}
+
+TEST_CASE("a rounded code's values are rounded once") {
+  // Rounded to float32 first, each would lie between two numbers of bfloat16, and go to the other one. The
+  // values are those of 200-bit arithmetic, of D = 4096.
+  struct Case {
+    int length;
+    float epsilon, lit;
+  };
+  for (const Case& c : {Case{12, 0x1.f051a6p-9f, 14.8125f},      // of 14.843749792791402
+                        Case{3, 0x1.32665cp-9f, 32.25f},         // of 32.125000994094887
+                        Case{15, 0x1.b7cf4cp-8f, 11.5625f},      // of 11.531250261669371
+                        Case{14, 0x1.3d6262p-10f, 15.8125f}}) {  // of 15.843749706568800
+    CodeOptions options = rounded_options;
+    options.epsilon = c.epsilon;
+    const KroneckerEncoder<256, 16> encoder(options);
+    CHECK(encoder.encode(std::string(static_cast<std::size_t>(c.length), 'a')).maxCoeff() == c.lit);
+  }
+}
+
+TEST_CASE(
+    "rounded codes of all sizes and options are the definition's to half a step of bfloat16, and decode") {
+  std::mt19937 random(8);
+  for (int round = 0; round < 300; ++round) {
+    const int char_dim = round < 4 ? (round % 2 ? 2 : 256) : 2 + static_cast<int>(random() % 255);
+    const int pos_dim = round < 4 ? (round / 2 ? 1 : 255) : 1 + static_cast<int>(random() % 255);
+    const float epsilon = std::array{0.0f, 1e-6f, 1e-3f, 1.0f, 1e30f, 3e38f}[random() % 6];
+    const CodeOptions options{random() % 2 == 0, random() % 2 == 0, epsilon, rounded_options.rounding};
+    const DynamicEncoder encoder(char_dim, pos_dim, options);
+    const std::string token =
+        random_bytes(random, char_dim, static_cast<int>(random() % static_cast<unsigned>(pos_dim + 1)));
+    INFO("char_dim " << char_dim << ", pos_dim " << pos_dim << ", L " << token.size());
+    const Eigen::VectorXd code = encoder.encode(token).cast<double>();
+    const Eigen::VectorXd expected = test_support::code_by_definition(token, char_dim, pos_dim, options);
+    // Below 2^-126 the numbers of bfloat16 are 2^-133 apart.
+    CHECK(
+        ((code - expected).cwiseAbs().array() <= 0x1.00001p-8 * expected.array().abs().max(0x1p-126)).all());
+    CHECK(encoder.decode(encoder.encode(token)) == token);
+  }
+}
+
+TEST_CASE("a code times weights is the factor times the sum of the lit rows and the row of the length") {
+  std::mt19937 random(9);
+  for (const auto& [mode, exact] : modes())
+    for (const auto rounding : {kronecker::CodeRounding::exact, kronecker::CodeRounding::bfloat16}) {
+      CodeOptions options = exact;
+      options.rounding = rounding;
+      const KroneckerEncoder<16, 8> encoder(options);
+      const bool is_rounded = rounding == kronecker::CodeRounding::bfloat16;
+      CHECK(encoder.centers_rows() == (options.z_normalize && !is_rounded));
+      CHECK(encoder.has_length_rows() == (options.z_normalize && is_rounded));
+      Eigen::VectorXd weights = Eigen::VectorXd::Random(encoder.code_dim());
+      if (encoder.centers_rows()) weights.array() -= weights.mean();
+      for (int length = 0; length <= 8; ++length) {
+        const std::string token = random_bytes(random, 16, length);
+        double sum = encoder.length_row_factor(length) * weights.mean();
+        for (const int cell : encoder.cells(token)) sum += weights[cell];
+        const Eigen::VectorXd code = encoder.encode(token).cast<double>();
+        INFO("mode " << mode << ", rounded " << is_rounded << ", L " << length);
+        CHECK(std::abs(static_cast<double>(encoder.scale(length)) * sum - code.dot(weights)) <
+              1e-6 * code.cwiseAbs().dot(weights.cwiseAbs()) + 1e-30);
+        CHECK((encoder.length_row_factor(length) != 0) == (encoder.has_length_rows() && length > 0));
+      }
+    }
+  CHECK(message_of<std::out_of_range>([] {
+          KroneckerEncoder<256, 16>(rounded_options).length_row_factor(17);
+        }) == "a token of 17 bytes has no scale: lengths are 0 to pos_dim 16");
+  CHECK_THROWS_AS((KroneckerEncoder<256, 16>().length_row_factor(-1)), std::out_of_range);
+}
+
+TEST_CASE("options are equal if all of them are") {
+  CHECK(CodeOptions{} == CodeOptions{true, true, 1e-6f, kronecker::CodeRounding::exact});
+  CHECK(CodeOptions{} != rounded_options);
+  CHECK(CodeOptions{} != CodeOptions{.epsilon = 1e-5f});
+  CHECK(CodeOptions{} != CodeOptions{.z_normalize = false});
+  CHECK(CodeOptions{} != CodeOptions{.length_normalize = false});
+}
+
 TEST_CASE("every token of the real vocabularies that fits decodes to itself, in every mode") {
   std::set<std::string> tokens;
   for (const auto& file : test_support::real_token_files())
@@ -185,7 +291,9 @@ TEST_CASE("the cosine in closed form is that of the dense codes") {
   for (int round = 0; round < 400; ++round) {
     const int char_dim = 2 + static_cast<int>(random() % 40);
     const int pos_dim = 1 + static_cast<int>(random() % 40);
-    const DynamicEncoder encoder(char_dim, pos_dim, modes()[random() % 4].second);
+    CodeOptions options = modes()[random() % 4].second;
+    if (round % 2 == 1) options.rounding = rounded_options.rounding;
+    const DynamicEncoder encoder(char_dim, pos_dim, options);
     const std::string a = random_bytes(random, char_dim, static_cast<int>(random() % 60));
     const std::string b = random_bytes(random, char_dim, static_cast<int>(random() % 60));
     const Eigen::VectorXd code_a = encoder.encode(a).cast<double>(),
@@ -202,6 +310,8 @@ TEST_CASE("the cosine with an empty token is zero, and with itself one") {
   CHECK(encoder.cosine("", "a") == 0);
   CHECK(encoder.cosine("", "") == 0);
   CHECK(encoder.cosine("word", "word") == 1);
+  for (const std::string token : {"a", "word", "of sixteen bytes"})
+    CHECK(KroneckerEncoder<>(rounded_options).cosine(token, token) == 1);
 }
 
 TEST_CASE("scale is the factor of the definition") {

@@ -5,6 +5,7 @@
 /// the embedding needs only which cells a token lights and `scale`, never the dense vector.
 
 #include <kronecker/cell.hpp>
+#include <kronecker/code_options.hpp>
 #include <kronecker/error.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
@@ -34,21 +35,21 @@ void check_alphabet(std::string_view bytes, int char_dim, const Place&... place)
                                   " is outside the alphabet of char_dim ", char_dim);
 }
 
-}  // namespace detail
+/// `number`, of a magnitude that bfloat16 has, rounded to it once, to nearest even.
+inline double nearest_bfloat16(double number) noexcept {
+  constexpr int least_exponent = -126, fraction_bits = 7;
+  const int exponent = (std::max)(std::ilogb(number), least_exponent);
+  return std::ldexp(std::nearbyint(std::ldexp(number, fraction_bits - exponent)), exponent - fraction_bits);
+}
 
-/// How a code is normalized. The defaults are the paper's.
-struct CodeOptions {
-  bool length_normalize = true;  ///< Lit cells hold s = 1 / sqrt(L) instead of s = 1.
-  bool z_normalize = true;       ///< The code is shifted and scaled to mean 0 and (unbiased) deviation 1.
-  float epsilon = 1e-6f;         ///< Added to the deviation before dividing by it; finite and >= 0.
-};
+}  // namespace detail
 
 /// Turns byte strings into Kronecker codes and back.
 ///
 /// Byte b at position p lights the cell `b * pos_dim + p`; a token of L bytes lights L of the D cells, all
-/// with the same value. char_dim (2 to 256) is the size of the byte alphabet and pos_dim (1 to 255) the
-/// number of bytes kept of a token. Either is a template argument, or Eigen::Dynamic and given to the
-/// constructor. Immutable and a few bytes large: copy it freely.
+/// with the same value, and all others another. char_dim (2 to 256) is the size of the byte alphabet and
+/// pos_dim (1 to 255) the number of bytes kept of a token. Either is a template argument, or Eigen::Dynamic
+/// and given to the constructor. Immutable and a few bytes large: copy it freely.
 template <int CharDim = 256, int PosDim = 32>
 class KroneckerEncoder {
   static_assert(CharDim == Eigen::Dynamic || (CharDim >= 2 && CharDim <= 256), "char_dim is 2 to 256");
@@ -155,13 +156,13 @@ class KroneckerEncoder {
   }
 
   /// a_L, the factor that turns the sum of a token's L (centered) projection rows into its embedding:
-  /// s / (deviation + epsilon) when z-normalizing, else s; 0 for L = 0. Computed in double and rounded once.
-  /// Throws std::out_of_range if `length` is negative or more than pos_dim.
+  /// s / (deviation + epsilon) when z-normalizing, else s; 0 for L = 0. Of a rounded code, the difference of
+  /// a lit and an unlit cell. Computed in double and rounded once. Throws std::out_of_range if `length` is
+  /// negative or more than pos_dim.
   float scale(int length) const {
-    if (length < 0 || length > pos_dim())
-      detail::fail<std::out_of_range>("a token of ", length, " bytes has no scale: lengths are 0 to pos_dim ",
-                                      pos_dim());
-    return static_cast<float>(exact_scale(length));
+    if (options_.rounding == CodeRounding::exact) return static_cast<float>(exact_scale(length));
+    const Values values = values_of(length);
+    return static_cast<float>(values.lit - values.unlit);
   }
 
   /// a_L times `gain`, rounded to float, for every length L from 0 to pos_dim. Throws std::invalid_argument
@@ -172,6 +173,30 @@ class KroneckerEncoder {
     for (std::size_t length = 0; length < all.size(); ++length)
       all[length] = scale(static_cast<int>(length)) * gain;
     return all;
+  }
+
+  /// Whether the projection's rows are centered, which takes care of a code's mean: for exact z-normalized
+  /// codes.
+  bool centers_rows() const noexcept {
+    return options_.z_normalize && options_.rounding == CodeRounding::exact;
+  }
+
+  /// Whether a sum of rows has one more, that of the length, in place of it: for rounded z-normalized codes.
+  bool has_length_rows() const noexcept {
+    return options_.z_normalize && options_.rounding != CodeRounding::exact;
+  }
+
+  /// D v / (u - v), with u and v the values of a lit and an unlit cell: times the mean w_bar of all D rows,
+  /// it is the row of length L.
+  ///
+  ///     W code = a_L * (sum_p w_{cell_p} + length_row_factor(L) * w_bar)
+  ///
+  /// 0 for L = 0, without z-normalization, where v is 0, and for exact codes, whose rows are centered.
+  /// Throws std::out_of_range as `scale` does.
+  double length_row_factor(int length) const {
+    const Values values = values_of(length);
+    if (length == 0 || !has_length_rows()) return 0;
+    return values.unlit * code_dim() / (values.lit - values.unlit);
   }
 
   /// The cosine of the codes of `a` and `b`, from the number of positions at which their bytes agree; 0 if
@@ -188,6 +213,10 @@ class KroneckerEncoder {
     const auto length_b = static_cast<double>(b.size());
     if (!options_.z_normalize) return static_cast<float>(matches / std::sqrt(length_a * length_b));
     const double d = code_dim();
+    if (options_.rounding != CodeRounding::exact)
+      return static_cast<float>(inner_product(length_a, length_b, matches) /
+                                std::sqrt(inner_product(length_a, length_a, length_a) *
+                                          inner_product(length_b, length_b, length_b)));
     const double covariance = matches - length_a * length_b / d;
     const double variances = (length_a * (1 - length_a / d)) * (length_b * (1 - length_b / d));
     return static_cast<float>(covariance / std::sqrt(variances));
@@ -212,8 +241,17 @@ class KroneckerEncoder {
         cell_of(static_cast<unsigned char>(bytes[position]), position, static_cast<std::size_t>(pos_dim())));
   }
 
-  /// a_L in double. Sums and products never meet in one expression, so that no compiler can fuse them.
+  /// The values of a code's lit and unlit cells.
+  struct Values {
+    double lit, unlit;
+  };
+
+  /// a_L of an exact code, in double. Sums and products never meet in one expression, so that no compiler can
+  /// fuse them.
   double exact_scale(int length) const {
+    if (length < 0 || length > pos_dim())
+      detail::fail<std::out_of_range>("a token of ", length, " bytes has no scale: lengths are 0 to pos_dim ",
+                                      pos_dim());
     if (length == 0) return 0;
     const double l = length;
     const double d = code_dim();
@@ -223,13 +261,28 @@ class KroneckerEncoder {
     return 1 / (deviation_over_s + static_cast<double>(options_.epsilon) / s);
   }
 
+  Values values_of(int length) const {
+    const double scale = exact_scale(length);
+    const double mean_over_s = options_.z_normalize ? static_cast<double>(length) / code_dim() : 0.0;
+    const Values exact{scale * (1 - mean_over_s), 0 - scale * mean_over_s};
+    if (options_.rounding == CodeRounding::exact) return exact;
+    return {detail::nearest_bfloat16(exact.lit), detail::nearest_bfloat16(exact.unlit)};
+  }
+
+  /// That of two codes of these lengths that agree at `matches` positions. Rounded, their values have 8 bits,
+  /// and this is exact.
+  double inner_product(double length_a, double length_b, double matches) const {
+    const Values a = values_of(static_cast<int>(length_a)), b = values_of(static_cast<int>(length_b));
+    const double only_a = length_a - matches, only_b = length_b - matches;
+    return matches * (a.lit * b.lit) + only_a * (a.lit * b.unlit) + only_b * (a.unlit * b.lit) +
+           (code_dim() - length_a - only_b) * (a.unlit * b.unlit);
+  }
+
   template <class Code>
   void write_code(std::string_view bytes, Code&& code) const {
-    const double scale = exact_scale(static_cast<int>(bytes.size()));
-    const double mean_over_s = options_.z_normalize ? static_cast<double>(bytes.size()) / code_dim() : 0.0;
-    code.setConstant(static_cast<float>(0 - scale * mean_over_s));
-    for (std::size_t p = 0; p < bytes.size(); ++p)
-      code[cell(bytes, p)] = static_cast<float>(scale * (1 - mean_over_s));
+    const Values values = values_of(static_cast<int>(bytes.size()));
+    code.setConstant(static_cast<float>(values.unlit));
+    for (std::size_t p = 0; p < bytes.size(); ++p) code[cell(bytes, p)] = static_cast<float>(values.lit);
   }
 
   int char_dim_;
