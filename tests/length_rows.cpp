@@ -26,7 +26,9 @@ constexpr RowType number_type = kronecker::detail::row_type_of<Scalar>();
 template <class Scalar>
 std::vector<Scalar> random_numbers(std::size_t count, std::mt19937& random) {
   std::vector<Scalar> numbers;
-  for (const float number : random_floats(count, random)) numbers.push_back(static_cast<Scalar>(number));
+  const float factor = std::is_same_v<Scalar, std::int8_t> ? 60.0f : 1.0f;
+  for (const float number : random_floats(count, random))
+    numbers.push_back(static_cast<Scalar>(number * factor));
   return numbers;
 }
 
@@ -73,7 +75,8 @@ TEMPLATE_TEST_CASE("the row of a token's length is added last, bit for bit, with
                    (std::pair<float, Eigen::half>), (std::pair<Eigen::bfloat16, float>),
                    (std::pair<Eigen::bfloat16, Eigen::bfloat16>), (std::pair<Eigen::bfloat16, Eigen::half>),
                    (std::pair<Eigen::half, float>), (std::pair<Eigen::half, Eigen::bfloat16>),
-                   (std::pair<Eigen::half, Eigen::half>)) {
+                   (std::pair<Eigen::half, Eigen::half>), (std::pair<std::int8_t, float>),
+                   (std::pair<std::int8_t, Eigen::bfloat16>), (std::pair<std::int8_t, Eigen::half>)) {
   using Scalar = typename TestType::first_type;
   using Out = typename TestType::second_type;
   constexpr std::size_t pos_dim = 5;
@@ -84,6 +87,8 @@ TEMPLATE_TEST_CASE("the row of a token's length is added last, bit for bit, with
   for (const std::size_t d_model : {1u, 3u, 7u, 16u, 33u, 64u, 100u, 300u}) {
     const std::vector<Scalar> rows = random_numbers<Scalar>(2 * pos_dim * d_model, random);
     const std::vector<float> length_rows = random_floats((pos_dim + 1) * d_model, random);
+    const std::vector<float> column_scales =
+        std::is_same_v<Scalar, std::int8_t> ? random_floats(d_model, random) : std::vector(d_model, 1.0f);
     for (const bool accumulate : {false, true}) {
       const std::vector<Out> before = random_numbers<Out>(ids.size() * d_model, random);
       std::vector<Out> expected = before;
@@ -94,14 +99,17 @@ TEMPLATE_TEST_CASE("the row of a token's length is added last, bit for bit, with
           for (std::size_t p = 0; p < lengths[id]; ++p)
             sum += static_cast<float>(rows[(bytes[id * pos_dim + p] * pos_dim + p) * d_model + column]);
           if (lengths[id] > 0) sum += length_rows[lengths[id] * d_model + column];
-          const volatile float product = lengths[id] > 0 ? scales[lengths[id]] * sum : 0;
+          const volatile float factor = scales[lengths[id]] * column_scales[column];
+          const volatile float product = lengths[id] > 0 ? factor * sum : 0;
           Out& number = expected[i * d_model + column];
           number = static_cast<Out>(accumulate ? static_cast<float>(number) + product : product);
         }
       for (const InstructionSet set : test_support::instruction_sets()) {
         std::vector<Out> out = before;
         kernels::gather_sum<number_type<Scalar>, number_type<Out>>(
-            set, kernels::RowsAndLengthRows{{rows.data(), nullptr, d_model, pos_dim}, length_rows.data()},
+            set,
+            kernels::RowsAndLengthRows{{rows.data(), column_scales.data(), d_model, pos_dim},
+                                       length_rows.data()},
             {bytes.data(), lengths.data(), scales.data(), ids.data(), ids.size()},
             {out.data(), d_model, accumulate});
         INFO("d_model " << d_model << ", accumulate " << accumulate << ", instruction set "

@@ -146,7 +146,9 @@ TEST_CASE("the nearest tokens are those of the encoder's cosine, bit for bit, in
     const int pos_dim = round % 50 == 0  ? 255
                         : round % 2 == 0 ? 8 << (random() % 3)
                                          : 1 + static_cast<int>(random() % 40);
-    const DynamicEncoder encoder(char_dim, pos_dim, modes()[random() % 4].second);
+    kronecker::CodeOptions options = modes()[random() % 4].second;
+    if (random() % 2 == 0) options.rounding = kronecker::CodeRounding::bfloat16;
+    const DynamicEncoder encoder(char_dim, pos_dim, options);
     std::vector<std::string> tokens(1 + random() % 200);
     for (std::string& token : tokens)
       token = up_to_random_bytes(random, char_dim, static_cast<unsigned>(pos_dim) + 8);

@@ -12,6 +12,9 @@
 /// Of weights as they lie, whose mean row was not subtracted, the sum has one row more, that of the length:
 ///
 ///     out = scale * (row[cell_0] + ... + row[cell_{L-1}] + length_row[L]),   length_row[L] = -L * mean row
+///
+/// The same goes for rounded codes, with another multiple of the mean row. A length's row for int8 rows is
+/// divided by the scales of the columns, and added to the exact sum once that is a float.
 
 #include <kronecker/kernels/outputs.hpp>
 #include <kronecker/kernels/rounding.hpp>
@@ -73,13 +76,12 @@ namespace KRONECKER_NAMESPACE::kernels {
 /// what is not a number becomes a quiet one. Accumulating, the embedding is first rounded to float32, then
 /// added in float32, and a token without bytes adds nothing. The output must not overlap the rows; what lies
 /// between one token's numbers and the next one's stays as it is. Rows of another type than `type`, and
-/// outputs of another than `out_type`, are not noticed. `rows` are Rows or RowsAndLengthRows, these not of
-/// int8. O(d_model * bytes).
+/// outputs of another than `out_type`, are not noticed. `rows` are Rows or RowsAndLengthRows.
+/// O(d_model * bytes).
 template <RowType type, RowType out_type, class AnyRows = Rows>
 static inline void gather_sum(InstructionSet set, const AnyRows& rows, const Tokens& tokens,
                               const Output& output) noexcept {
   static_assert(out_type != RowType::int8, "an output has no scales of columns");
-  static_assert(type != RowType::int8 || std::is_same_v<AnyRows, Rows>, "int8 rows are summed as integers");
 #ifdef KRONECKER_HAS_AVX
   if (set == InstructionSet::avx512) return avx512::gather_sum<type, out_type>(rows, tokens, output);
   if (set == InstructionSet::avx2) return avx2::gather_sum<type, out_type>(rows, tokens, output);

@@ -33,9 +33,10 @@ struct Rows {
 };
 
 /// The same with one more row for each length, which is added after those of the bytes. It turns rows that
-/// are not centered, weights as they lie, into z-normalized embeddings.
+/// are not centered, weights as they lie or those of rounded codes, into z-normalized embeddings.
 struct RowsAndLengthRows : Rows {
   const float* length_rows;  ///< (pos_dim + 1, d_model); those of lengths that no token has are not read.
+                             ///< With int8 rows, each number divided by its column's scale.
 };
 
 /// A sequence of tokens.
