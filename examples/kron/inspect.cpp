@@ -218,6 +218,7 @@ class Inspect {
     const kronecker::TokenBytes tokens = embedding.tokens();
     const auto parameters =
         static_cast<std::size_t>(encoder.code_dim()) * static_cast<std::size_t>(embedding.d_model());
+    const bool is_rounded = encoder.options().rounding == kronecker::CodeRounding::bfloat16;
     const std::size_t not_finite = check_ ? count_not_finite(embedding.weights()) : 0;
     if (as_json_) {
       ordered_json report{{"file", path_},
@@ -229,6 +230,7 @@ class Inspect {
                           {"length_normalize", encoder.options().length_normalize},
                           {"z_normalize", encoder.options().z_normalize},
                           {"epsilon", encoder.options().epsilon},
+                          {"code_rounding", is_rounded ? "bfloat16" : "exact"},
                           {"truncated_tokens", tokens.truncated()},
                           {"parameters", parameters},
                           {"rows", embedding.row_type()},
@@ -240,9 +242,10 @@ class Inspect {
                  embedding.d_model());
       fmt::print("  char_dim {}, pos_dim {}, {} tokens are longer\n", encoder.char_dim(), encoder.pos_dim(),
                  tokens.truncated());
-      fmt::print("  length-normalized: {}, z-normalized: {}, epsilon {}\n",
+      fmt::print("  length-normalized: {}, z-normalized: {}, epsilon {}{}\n",
                  encoder.options().length_normalize ? "yes" : "no",
-                 encoder.options().z_normalize ? "yes" : "no", encoder.options().epsilon);
+                 encoder.options().z_normalize ? "yes" : "no", encoder.options().epsilon,
+                 is_rounded ? ", codes rounded to bfloat16" : "");
       fmt::print("  {} parameters in rows of {}, {}B of token bytes\n",
                  examples::short_number(static_cast<double>(parameters)), embedding.row_type(),
                  examples::short_number(static_cast<double>(tokens.memory())));
