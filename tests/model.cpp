@@ -144,8 +144,8 @@ TEST_CASE("a file from a newer version or damaged is refused by name") {
     replace_in(path, what, by);
     return message();
   };
-  CHECK(message_after(R"("format_version":"1")", R"("format_version":"2")") ==
-        "format version 2 is unknown: this library reads versions 1 to 1");
+  CHECK(message_after(R"("format_version":"1")", R"("format_version":"3")") ==
+        "format version 3 is unknown: this library reads versions 1 to 2");
   CHECK(message_after("kronecker-embedding", "kronecker-something") ==
         "not a saved embedding: the format is 'kronecker-something'");
   CHECK(message_after(R"("epsilon")", R"("epsilom")") ==
@@ -173,4 +173,79 @@ TEST_CASE("a file from a newer version or damaged is refused by name") {
                       "two w\xf6"
                       "rds")
             .starts_with("token id 2 has the byte 246 outside"));
+}
+
+namespace {
+
+/// Rounded codes, rows of their own and a norm.
+template <class Scalar>
+KroneckerEmbedding<Scalar> embedding_with_all() {
+  const KroneckerEncoder<256, 16> encoder({.rounding = kronecker::CodeRounding::bfloat16});
+  const KroneckerEmbedding<float> by_code = saved_embedding(encoder);
+  return by_code.with_own_rows({4, 0}, test_support::random_matrix(2, 12, 1))
+      .with_norm(test_support::random_matrix(1, 12, 2), 1e-5f)
+      .template cast<Scalar>();
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("rounded codes, own rows and a norm are saved, in version 2, and nothing else is", "",
+                   float, Eigen::bfloat16, Eigen::half, std::int8_t) {
+  const ScratchFolder folder("model");
+  const auto saved = embedding_with_all<TestType>();
+  kronecker::save(folder / "model", saved);
+  const auto loaded = kronecker::load<TestType>(folder / "model");
+  CHECK(same_bits(loaded.table(), saved.table()));
+  CHECK(same_bits(loaded.embed("unseen").transpose(), saved.embed("unseen").transpose()));
+  CHECK(loaded.own_rows()->tokens() == saved.own_rows()->tokens());
+  CHECK(loaded.norm()->epsilon() == 1e-5f);
+  CHECK(loaded.encoder().options() == saved.encoder().options());
+  kronecker::save(folder / "again", loaded);
+  CHECK(test_support::content_of(folder / "again") == test_support::content_of(folder / "model"));
+
+  const auto version_of = [&](const auto& embedding) {
+    kronecker::save(folder / "part", embedding);
+    const kronecker::SafetensorsFile file(folder / "part");
+    return file.metadata().at("format_version");
+  };
+  const auto plain = saved_embedding(KroneckerEncoder<256, 16>());
+  CHECK(version_of(plain) == "1");
+  CHECK(version_of(plain.with_own_rows({1}, std::vector<float>(12))) == "2");
+  CHECK(version_of(plain.with_norm(std::vector<float>(12), 0)) == "2");
+  CHECK(version_of(saved_embedding(
+            KroneckerEncoder<256, 16>({.rounding = kronecker::CodeRounding::bfloat16}))) == "2");
+}
+
+TEST_CASE("own rows and norms that are damaged are refused by name") {
+  const ScratchFolder folder("model");
+  const auto path = folder / "model";
+  kronecker::save(path, embedding_with_all<std::int8_t>());
+  const std::string good = test_support::content_of(path);
+  const auto message_after = [&](const std::string& what, const std::string& by) {
+    test_support::write_content(path, good);
+    replace_in(path, what, by);
+    const std::string text = message_of<FileError>([&] { kronecker::load<std::int8_t>(path); });
+    REQUIRE(text.starts_with(path.string() + ": "));
+    return text.substr(path.string().size() + 2);
+  };
+  const std::string ids = {0, 0, 0, 0, 4, 0, 0, 0};
+  CHECK(message_after(ids, {0, 0, 0, 0, 5, 0, 0, 0}) ==
+        "'own_rows.ids' has the id 5 at index 1: they must ascend within the vocabulary of 5 tokens");
+  CHECK(message_after(ids, {4, 0, 0, 0, 0, 0, 0, 0}) ==
+        "'own_rows.ids' has the id 0 at index 1: they must ascend within the vocabulary of 5 tokens");
+  CHECK(message_after("own_rows.ids", "own_rows.idz") ==
+        "not a saved embedding: the tensor 'own_rows.ids' is missing");
+  CHECK(message_after("own_rows.rows", "own_rows.rowz") ==
+        "not a saved embedding: the tensor 'own_rows.rows' is missing");
+  CHECK(message_after("own_rows.column_scales", "own_rows.column_scalez") ==
+        "not a saved embedding: the tensor 'own_rows.column_scales' is missing");
+  CHECK(message_after("[2,12]", "[12,2]") == "'own_rows.rows' is 12 x 2, not the number of ids 2 x d_model");
+  CHECK(message_after("norm.weight", "norm.weighz") ==
+        "not a saved embedding: the tensor 'norm.weight' is missing");
+  CHECK(message_after("norm_epsilon", "norm_epsilom") ==
+        "not a saved embedding: the metadata 'norm_epsilon' is missing");
+  CHECK(message_after(R"("norm_epsilon":"1e-05")", R"("norm_epsilon":"-1e-5")") ==
+        "the metadata 'norm_epsilon' is -1e-05, not a finite number >= 0");
+  CHECK(message_after(R"("code_rounding":"bfloat16")", R"("code_rounding":"bfloat61")") ==
+        "the metadata 'code_rounding' is 'bfloat61', not bfloat16");
 }

@@ -37,11 +37,11 @@ std::string bytes_of_blocks(const TokenSequence& sequence) {
 
 }  // namespace
 
-TEST_CASE("a sequence is ids, or ids and strings, and comes in blocks") {
+TEST_CASE("a sequence is ids, or ids and strings, and comes in blocks of one kind") {
   CHECK(bytes_of_blocks({}) == "");
   CHECK(bytes_of_blocks({0, 2, 3}) == "abcdexy|");
   CHECK(bytes_of_blocks({std::uint16_t{3}, std::uint16_t{0}}) == "xya|");
-  CHECK(bytes_of_blocks({0, "longer", 3, "", std::string("z")}) == "alongxyz|");
+  CHECK(bytes_of_blocks({0, "longer", 3, "", std::string("z")}) == "a|long|xy|z|");
   CHECK(bytes_of_blocks({"only", "strings"}) == "onlystri|");
   CHECK(bytes_of_blocks(TokenSequence::in_order(2, 4)) == "bcdexy|");
   CHECK(bytes_of_blocks(std::vector<TokenOrBytes>(130, "q")) ==
@@ -54,7 +54,7 @@ TEST_CASE("a part of a sequence is the tokens from one position on") {
   CHECK(bytes_of_blocks(TokenSequence(ids).part(1, 2)) == "bcdexy|");
   CHECK(bytes_of_blocks(TokenSequence::in_order(0, 4).part(2, 1)) == "bcde|");
   const std::vector<TokenOrBytes> mixed = {0, "z", 3};
-  CHECK(bytes_of_blocks(TokenSequence(mixed).part(1, 2)) == "zxy|");
+  CHECK(bytes_of_blocks(TokenSequence(mixed).part(1, 2)) == "z|xy|");
 }
 
 TEST_CASE("a string outside the alphabet is named with its place") {

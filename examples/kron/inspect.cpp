@@ -216,8 +216,10 @@ class Inspect {
   int inspect_model(const SavedEmbedding& embedding) const {
     const Encoder encoder = embedding.encoder();
     const kronecker::TokenBytes tokens = embedding.tokens();
-    const auto parameters =
-        static_cast<std::size_t>(encoder.code_dim()) * static_cast<std::size_t>(embedding.d_model());
+    const auto width = static_cast<std::size_t>(embedding.d_model());
+    const std::size_t parameters =
+        (static_cast<std::size_t>(encoder.code_dim()) + embedding.own_row_count()) * width +
+        (embedding.has_norm() ? width : 0);
     const bool is_rounded = encoder.options().rounding == kronecker::CodeRounding::bfloat16;
     const std::size_t not_finite = check_ ? count_not_finite(embedding.weights()) : 0;
     if (as_json_) {
@@ -231,6 +233,8 @@ class Inspect {
                           {"z_normalize", encoder.options().z_normalize},
                           {"epsilon", encoder.options().epsilon},
                           {"code_rounding", is_rounded ? "bfloat16" : "exact"},
+                          {"own_rows", embedding.own_row_count()},
+                          {"norm", embedding.has_norm()},
                           {"truncated_tokens", tokens.truncated()},
                           {"parameters", parameters},
                           {"rows", embedding.row_type()},
@@ -246,6 +250,9 @@ class Inspect {
                  encoder.options().length_normalize ? "yes" : "no",
                  encoder.options().z_normalize ? "yes" : "no", encoder.options().epsilon,
                  is_rounded ? ", codes rounded to bfloat16" : "");
+      if (embedding.own_row_count() > 0)
+        fmt::print("  {} tokens have rows of their own\n", embedding.own_row_count());
+      if (embedding.has_norm()) fmt::print("  a norm follows\n");
       fmt::print("  {} parameters in rows of {}, {}B of token bytes\n",
                  examples::short_number(static_cast<double>(parameters)), embedding.row_type(),
                  examples::short_number(static_cast<double>(tokens.memory())));

@@ -8,6 +8,7 @@
 #include <kronecker/files/safetensors.hpp>
 #include <kronecker/vocabulary.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -70,6 +71,13 @@ class SavedEmbedding {
   }
   int d_model() const {
     return visit([](const auto& embedding) { return embedding.d_model(); });
+  }
+  std::size_t own_row_count() const {
+    return visit(
+        [](const auto& embedding) { return embedding.own_rows() ? embedding.own_rows()->size() : 0; });
+  }
+  bool has_norm() const {
+    return visit([](const auto& embedding) { return embedding.norm().has_value(); });
   }
   kronecker::SharedArray<float> weights() const {
     const auto projection = visit([](const auto& embedding) { return embedding.projection(); });

@@ -92,12 +92,30 @@ class Import {
         ->type_name("NUMBER")
         ->transform(examples::whole_number(1, std::numeric_limits<kronecker::TokenId>::max()));
     add_code_options(*parser_, options_);
+    parser_
+        ->add_option("--code-rounding", rounding_,
+                     "What the weights' codes were rounded to after z-normalization: exact or bfloat16")
+        ->type_name("TYPE")
+        ->check(examples::one_of({"exact", "bfloat16"}))
+        ->capture_default_str();
+    parser_
+        ->add_option(
+            "--norm", norm_,
+            "Name of the tensor, or a unique end of it, that is the weight of the RMS norm behind the "
+            "embedding, in the same checkpoint")
+        ->type_name("NAME");
+    parser_->add_option("--norm-epsilon", norm_epsilon_, "What that norm adds to the mean of the squares")
+        ->type_name("NUMBER")
+        ->needs("--norm")
+        ->capture_default_str();
     rows_.add(*parser_);
     add_output(*parser_, output_, "Saved embedding to write");
     parser_->footer(
-        "example:\n"
+        "examples:\n"
         "  kron import model.safetensors tokenizer.json --name wte.projection.weight \\\n"
-        "    --output embedding.kron");
+        "    --output embedding.kron\n"
+        "  kron import model.safetensors tokenizer.json --name pf_to_model.weight \\\n"
+        "    --code-rounding bfloat16 --norm embed_norm.weight --output embedding.kron");
   }
   const CLI::App* parser() const { return parser_; }
 
@@ -105,16 +123,24 @@ class Import {
     check_output(output_);
     vocabulary_.check_kept(output_);
     weights_.check_kept(output_);
+    if (weights_.path == "-" && !norm_.empty())
+      throw std::invalid_argument(
+          "--norm reads the checkpoint a second time, which standard input allows but once");
     const auto weight = weights_.read();
     if (weight.cols() % 256 != 0 || weight.cols() / 256 < 1 || weight.cols() / 256 > 255)
       throw kronecker::FileError(fmt::format(
           "{}: a projection of {} columns is not for 256 byte values: the columns must be 256 * pos_dim",
           shown_name(weights_.path), weight.cols()));
     const kronecker::Vocabulary vocabulary = read_vocabulary();
-    const Encoder encoder(256, static_cast<int>(weight.cols() / 256), options_);
+    kronecker::CodeOptions options = options_;
+    if (rounding_ == "bfloat16") options.rounding = kronecker::CodeRounding::bfloat16;
+    const Encoder encoder(256, static_cast<int>(weight.cols() / 256), options);
+    const std::vector<float> norm =
+        norm_.empty() ? std::vector<float>() : kronecker::read_vector(weights_.path, norm_);
     on_values_of(weights_.path, [&] {
       const auto projection = kronecker::LearnedProjection::from_torch(weight);
-      rows_.save(output_, kronecker::KroneckerEmbedding(encoder, vocabulary, projection));
+      const kronecker::KroneckerEmbedding embedding(encoder, vocabulary, projection);
+      rows_.save(output_, norm_.empty() ? embedding : embedding.with_norm(norm, norm_epsilon_));
     });
     fmt::print(stderr, "wrote {}: {} tokens, pos_dim {}, d_model {}\n", shown_name(output_),
                vocabulary.size(), encoder.pos_dim(), weight.rows());
@@ -135,6 +161,8 @@ class Import {
   VocabularyArgument vocabulary_;
   std::string output_;
   kronecker::CodeOptions options_;
+  std::string rounding_ = "exact", norm_;  // no norm if that is empty
+  float norm_epsilon_ = 1e-6f;
   kronecker::TokenId vocab_size_ = 0;  // 0: the vocabulary's
 };
 

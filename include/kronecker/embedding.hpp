@@ -2,16 +2,16 @@
 
 /// The embedding layer: what nn.Embedding is, without the table.
 
+#include <kronecker/embedding_norm.hpp>
 #include <kronecker/encoder.hpp>
 #include <kronecker/error.hpp>
-#include <kronecker/kernels/gather_sum.hpp>
-#include <kronecker/kernels/instruction_set.hpp>
+#include <kronecker/kernels/row_type.hpp>
+#include <kronecker/learned_rows.hpp>
 #include <kronecker/namespace.hpp>
-#include <kronecker/out_of_line.hpp>
+#include <kronecker/own_rows.hpp>
 #include <kronecker/projection.hpp>
 #include <kronecker/rows.hpp>
 #include <kronecker/shared_array.hpp>
-#include <kronecker/token_blocks.hpp>
 #include <kronecker/token_bytes.hpp>
 #include <kronecker/token_sequence.hpp>
 #include <kronecker/types.hpp>
@@ -19,10 +19,10 @@
 #include <kronecker/vocabulary.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -58,42 +58,46 @@ class KroneckerEmbedding {
       : KroneckerEmbedding(encoder, TokenBytes(vocabulary, encoder), rows_for(encoder, projection)) {}
 
   /// An embedding from its parts, which it shares. Throws std::invalid_argument if their sizes do not fit
-  /// each other, or if the rows are centered and codes not z-normalized, or the other way round.
+  /// each other, or if the rows are centered and codes not z-normalized, or rounded, or the other way round.
   KroneckerEmbedding(const DynamicEncoder& encoder, TokenBytes token_bytes, ProjectionRows<Scalar> rows)
-      : encoder_(encoder),
-        rows_(std::move(rows)),
-        token_bytes_(std::move(token_bytes)),
-        scales_(shared_scales(encoder)) {
-    check_code_dim(encoder, rows_.code_dim());
+      : encoder_(encoder), token_bytes_(std::move(token_bytes)), learned_(encoder, std::move(rows)) {
     if (token_bytes_.pos_dim() != encoder.pos_dim() || token_bytes_.char_dim() != encoder.char_dim())
       detail::fail<std::invalid_argument>(
           "token bytes of char_dim ", token_bytes_.char_dim(), " and pos_dim ", token_bytes_.pos_dim(),
           " do not fit the encoder's ", encoder.char_dim(), " and ", encoder.pos_dim());
-    if (rows_.is_centered() != encoder.options().z_normalize)
-      detail::fail<std::invalid_argument>(rows_.is_centered()
-                                              ? "centered rows are for codes that are z-normalized"
-                                              : "codes that are z-normalized take centered rows");
   }
 
   TokenId vocab_size() const noexcept { return token_bytes_.size(); }       ///< Number of tokens, V.
-  int d_model() const noexcept { return rows_.d_model(); }                  ///< Length of an embedding.
+  int d_model() const noexcept { return learned_.d_model(); }               ///< Length of an embedding.
   const DynamicEncoder& encoder() const& noexcept { return encoder_; }      ///< Decides the codes.
   const TokenBytes& token_bytes() const& noexcept { return token_bytes_; }  ///< Copies share it.
   /// Centered if z-normalizing. Copies share it.
-  const ProjectionRows<Scalar>& rows() const& noexcept { return rows_; }
-  DynamicEncoder encoder() const&& noexcept { return encoder_; }      ///< A copy.
-  TokenBytes token_bytes() const&& noexcept { return token_bytes_; }  ///< Shares it.
-  ProjectionRows<Scalar> rows() const&& noexcept { return rows_; }    ///< Shares them.
+  const ProjectionRows<Scalar>& rows() const& noexcept { return learned_.rows(); }
+  /// The rows that some tokens have of their own, if there are any. Copies share them.
+  const std::optional<OwnRows<Scalar>>& own_rows() const& noexcept { return learned_.own_rows(); }
+  /// Of rounded codes, one row for each length, (pos_dim + 1, d_model), which takes the place of the code's
+  /// mean (length_rows.hpp); of others, empty.
+  const SharedArray<float>& length_rows() const& noexcept { return learned_.length_rows(); }
+  SharedArray<float> length_rows() const&& noexcept { return learned_.length_rows(); }  ///< Shares them.
+  /// The norm that follows, if there is one. Copies share its weight.
+  const std::optional<EmbeddingNorm>& norm() const& noexcept { return learned_.norm(); }
+  DynamicEncoder encoder() const&& noexcept { return encoder_; }                    ///< A copy.
+  std::optional<EmbeddingNorm> norm() const&& noexcept { return learned_.norm(); }  ///< Shares it.
+  std::optional<OwnRows<Scalar>> own_rows() const&& noexcept {
+    return learned_.own_rows();
+  }                                                                           ///< Shares them.
+  TokenBytes token_bytes() const&& noexcept { return token_bytes_; }          ///< Shares it.
+  ProjectionRows<Scalar> rows() const&& noexcept { return learned_.rows(); }  ///< Shares them.
 
-  /// The embeddings of N tokens, (N, d_model); zeros for a token without bytes. Tokens are ids of any integer
-  /// type, `forward({464, 2068})`, or byte strings among them, `forward({464, " unfox"})`: a string's
-  /// embedding is that of `embed`. Throws std::out_of_range if an id is negative or not less than V, naming
-  /// it and its index, std::invalid_argument if a string has a byte outside the alphabet. O(N * d_model *
-  /// bytes per token).
+  /// The embeddings of N tokens, (N, d_model); zeros for a token without bytes, its own row for a token that
+  /// has one. Tokens are ids of any integer type, `forward({464, 2068})`, or byte strings among them,
+  /// `forward({464, " unfox"})`: a string's embedding is that of `embed`. Throws std::out_of_range if an id
+  /// is negative or not less than V, naming it and its index, std::invalid_argument if a string has a byte
+  /// outside the alphabet. O(N * d_model * bytes per token).
   RowMajorMatrix<float> forward(TokenSequence tokens) const {
     detail::check_tokens(token_bytes_, tokens);
     RowMajorMatrix<float> out(static_cast<Eigen::Index>(tokens.size()), d_model());
-    gather_sum<float>(tokens, scales_.data(), {out.data(), row_size(), false});
+    learned_.template write<float>(token_bytes_, tokens, 1, {out.data(), row_size(), false});
     return out;
   }
 
@@ -128,8 +132,8 @@ class KroneckerEmbedding {
   }
 
   /// The embedding of any bytes, in the vocabulary or not, (d_model): the same bits as `forward` for a token
-  /// with these bytes; zeros for none. Truncates like the encoder. Throws std::invalid_argument if a byte is
-  /// outside the alphabet.
+  /// with these bytes and without a row of its own; zeros for none. Truncates like the encoder. Throws
+  /// std::invalid_argument if a byte is outside the alphabet.
   Eigen::VectorXf embed(std::string_view bytes) const {
     Eigen::VectorXf out(d_model());
     embed(bytes, out);
@@ -150,21 +154,65 @@ class KroneckerEmbedding {
   /// The embeddings of all tokens, (V, d_model): the ordinary table that this replaces.
   RowMajorMatrix<float> table() const { return forward(TokenSequence::in_order(0, vocab_size())); }
 
-  /// The rows as weights again: centered if z-normalizing, as they were learned if not.
-  LearnedProjection projection() const { return rows_.to_projection(); }
+  /// The rows of the cells as weights again: centered if z-normalizing, as they were learned if not.
+  LearnedProjection projection() const { return rows().to_projection(); }
 
   /// The same embedding with rows of another type, to which they are rounded. Shares the token bytes, and the
   /// rows if the type is the same. Throws std::invalid_argument if a weight is beyond the range of Other. O(D
   /// * d_model).
   template <class Other>
   KroneckerEmbedding<Other> cast() const {
-    return {encoder_, token_bytes_, rows_.template cast<Other>()};
+    KroneckerEmbedding<Other> other(encoder_, token_bytes_, rows().template cast<Other>());
+    if (own_rows()) other.learned_.set_own_rows(own_rows()->template cast<Other>());
+    other.learned_.set_norm(norm());
+    return other;
+  }
+
+  /// The same embedding with rows of their own for some tokens, in the place of those that it had: of
+  /// `values`, (ids, d_model), rounded to Scalar, row i becomes the embedding of ids[i]. All other tokens,
+  /// and all strings, go by their bytes. No ids take all own rows away. Throws std::out_of_range if an id is
+  /// outside the vocabulary, std::invalid_argument if one is there twice, if a string is among them, if there
+  /// are not as many rows, or if a number is NaN, infinite or beyond the range of Scalar.
+  /// O(V / 64 + ids * d_model).
+  KroneckerEmbedding with_own_rows(TokenSequence ids, Inputs values) const {
+    detail::check_own_ids(ids, values.size(), d_model());
+    std::optional<OwnRows<Scalar>> rows;
+    if (ids.size() > 0) rows.emplace(detail::own_rows<Scalar>(vocab_size(), ids, values, d_model()));
+    return with_own_rows(std::move(rows));
+  }
+  /// The same, with rows as they are stored, which it shares. Throws std::invalid_argument if they are of
+  /// another d_model, or made for a vocabulary of another size.
+  KroneckerEmbedding with_own_rows(std::optional<OwnRows<Scalar>> rows) const {
+    if (rows) detail::check_own_rows(*rows, vocab_size(), d_model());
+    KroneckerEmbedding other = *this;
+    other.learned_.set_own_rows(std::move(rows));
+    return other;
+  }
+
+  /// The same embedding followed by a norm with the learned `weight`, (d_model), in the place of the one that
+  /// it had: out = e / sqrt(mean(e^2) + epsilon) * weight, for every token and string, rows of their own too.
+  /// Throws std::invalid_argument if the weight is of another size, if a number is not finite or epsilon
+  /// negative.
+  KroneckerEmbedding with_norm(Inputs weight, float epsilon) const {
+    return with_norm(EmbeddingNorm(weight, epsilon));
+  }
+  /// The same, with a norm that it shares, or none.
+  KroneckerEmbedding with_norm(std::optional<EmbeddingNorm> norm) const {
+    KroneckerEmbedding other = *this;
+    other.learned_.set_norm(std::move(norm));
+    return other;
   }
 
   /// The embedding of another vocabulary by the same rows, which it shares: the same bits for tokens with the
-  /// same bytes. Throws std::invalid_argument if a token has a byte outside the alphabet. O(V * pos_dim).
+  /// same bytes. Tokens keep their own rows. Throws std::invalid_argument if a token has a byte outside the
+  /// alphabet, or if an id that has a row of its own has other bytes there or none. O(V * pos_dim).
   KroneckerEmbedding with_vocabulary(const Vocabulary& vocabulary) const {
-    return {encoder_, TokenBytes(vocabulary, encoder_), rows_};
+    KroneckerEmbedding other = *this;
+    other.token_bytes_ = TokenBytes(vocabulary, encoder_);
+    if (!own_rows()) return other;
+    detail::check_same_tokens(own_rows()->tokens(), token_bytes_, other.token_bytes_);
+    const OwnTokens tokens(other.vocab_size(), own_rows()->tokens().shared_ids());
+    return other.with_own_rows(OwnRows<Scalar>(tokens, own_rows()->rows()));
   }
 
   /// Lets `change(std::span<float>)` write to the rows, (D, d_model), as an optimizer does, and centers them
@@ -173,7 +221,19 @@ class KroneckerEmbedding {
   /// finite then, naming its cell: the rows hold what was written. O(D * d_model).
   template <class Change>
   void update_rows(Change&& change) {
-    rows_.update(std::forward<Change>(change));
+    learned_.update(encoder_, std::forward<Change>(change));
+  }
+
+  /// The same for the rows of their own, (own rows, d_model), which nothing centers; does nothing if there
+  /// are none.
+  template <class Change>
+  void update_own_rows(Change&& change) {
+    learned_.update_own_rows(std::forward<Change>(change));
+  }
+  /// The same for the norm's weight, (d_model); does nothing if there is no norm.
+  template <class Change>
+  void update_norm(Change&& change) {
+    learned_.update_norm(std::forward<Change>(change));
   }
 
   /// Number of tokens longer than pos_dim bytes.
@@ -183,23 +243,12 @@ class KroneckerEmbedding {
   std::size_t token_bytes_memory() const noexcept { return token_bytes_.memory(); }
 
  private:
-  static void check_code_dim(const DynamicEncoder& encoder, int code_dim) {
-    if (code_dim != encoder.code_dim())
-      detail::fail<std::invalid_argument>("the projection's code_dim ", code_dim, " is not the encoder's ",
-                                          encoder.code_dim(), " (", encoder.char_dim(), " x ",
-                                          encoder.pos_dim(), ")");
-  }
+  template <class>
+  friend class KroneckerEmbedding;
 
   static ProjectionRows<Scalar> rows_for(const DynamicEncoder& encoder, const LearnedProjection& projection) {
-    check_code_dim(encoder, projection.code_dim());
-    return ProjectionRows<Scalar>(projection, encoder.options().z_normalize);
-  }
-
-  static SharedArray<float> shared_scales(const DynamicEncoder& encoder) {
-    const std::vector<float> scales = encoder.scales();
-    return SharedArray<float>::make(scales.size(), [&](std::span<float> shared) {
-      std::copy(scales.begin(), scales.end(), shared.begin());
-    });
+    detail::check_code_dim(encoder, projection.code_dim());
+    return ProjectionRows<Scalar>(projection, encoder.centers_rows());
   }
 
   std::size_t row_size() const noexcept { return static_cast<std::size_t>(d_model()); }
@@ -224,9 +273,8 @@ class KroneckerEmbedding {
   void forward_into(const TokenSequence& tokens, Outputs<Out> out, const ForwardOptions& options) const {
     detail::check_tokens(token_bytes_, tokens);
     const std::size_t stride = checked_stride(out.size(), tokens.size(), options.stride);
-    const kernels::Output output{out.data(), stride, options.accumulate};
-    if (options.gain == 1) return gather_sum<Out>(tokens, scales_.data(), output);
-    with_gain(options.gain, [&](const float* scales) { gather_sum<Out>(tokens, scales, output); });
+    learned_.template write<Out>(token_bytes_, tokens, options.gain,
+                                 {out.data(), stride, options.accumulate});
   }
 
   template <class Out>
@@ -234,46 +282,16 @@ class KroneckerEmbedding {
     bytes = encoder_.truncate(bytes);
     detail::check_alphabet(bytes, encoder_.char_dim());
     const std::size_t stride = checked_stride(out.size(), 1, options.stride);
-    const kernels::Output output{out.data(), stride, options.accumulate};
     const auto length = static_cast<std::uint8_t>(bytes.size());
     const TokenId first = 0;
-    kernels::Tokens token{reinterpret_cast<const std::uint8_t*>(bytes.data()), &length, scales_.data(),
-                          &first, 1};
-    if (options.gain == 1) return gather_sum<Out>(token, output);
-    with_gain(options.gain, [&](const float* scales) {
-      token.scales = scales;
-      gather_sum<Out>(token, output);
-    });
-  }
-
-  /// Calls `use` with a_L times the gain, for each length.
-  template <class Use>
-  KRONECKER_OUT_OF_LINE void with_gain(float gain, const Use& use) const {
-    if (!detail::is_finite(gain)) detail::fail<std::invalid_argument>("the gain ", gain, " is not finite");
-    std::array<float, 256> scales;
-    for (std::size_t length = 0; length < scales_.size(); ++length) scales[length] = scales_[length] * gain;
-    use(scales.data());
-  }
-
-  template <class Out>
-  void gather_sum(const TokenSequence& tokens, const float* scales, const kernels::Output& out) const {
-    detail::for_each_block(token_bytes_, scales, tokens,
-                           [&](const kernels::Tokens& block, std::size_t first) {
-                             Out* const values = static_cast<Out*>(out.values) + first * out.stride;
-                             gather_sum<Out>(block, {values, out.stride, out.accumulate});
-                           });
-  }
-
-  template <class Out>
-  void gather_sum(const kernels::Tokens& tokens, const kernels::Output& out) const noexcept {
-    kernels::gather_sum<ProjectionRows<Scalar>::type, detail::row_type_of<Out>()>(
-        kernels::instruction_set(), rows_.view(encoder_.pos_dim()), tokens, out);
+    const kernels::Tokens token{reinterpret_cast<const std::uint8_t*>(bytes.data()), &length, nullptr, &first,
+                                1};
+    learned_.template write<Out>(token, options.gain, {out.data(), stride, options.accumulate});
   }
 
   DynamicEncoder encoder_;
-  ProjectionRows<Scalar> rows_;  // centered if z-normalizing
   TokenBytes token_bytes_;
-  SharedArray<float> scales_;  // a_L for L = 0 .. pos_dim
+  detail::LearnedRows<Scalar> learned_;
 };
 
 /// Rows are floats, unless the type says otherwise.

@@ -175,6 +175,10 @@ class KroneckerEncoder {
     return all;
   }
 
+  /// What the D - L unlit cells of the code of a token of that length hold: the exact value of a rounded
+  /// code; 0 for L = 0 and without z-normalization. Throws std::out_of_range as `scale` does.
+  float unlit_value(int length) const { return static_cast<float>(values_of(length).unlit); }
+
   /// Whether the projection's rows are centered, which takes care of a code's mean: for exact z-normalized
   /// codes.
   bool centers_rows() const noexcept {

@@ -8,29 +8,36 @@
 ///     logit_v = gain * a_{L_v} * sum_p q[cell_p]
 ///
 /// which is the product with the materialized table: a product with D rows, of which only those count that
-/// some token lights, and L additions for each token, instead of V * d_model multiplications.
+/// some token lights, and L additions for each token, instead of V * d_model multiplications. The row of its
+/// own that a token may have counts as one more cell, which it alone lights.
 
 #include <kronecker/cell.hpp>
 #include <kronecker/embedding.hpp>
 #include <kronecker/error.hpp>
+#include <kronecker/head_cells.hpp>
 #include <kronecker/kernels/gather_sum.hpp>
 #include <kronecker/kernels/instruction_set.hpp>
-#include <kronecker/kernels/row_products.hpp>
 #include <kronecker/namespace.hpp>
+#include <kronecker/own_rows.hpp>
 #include <kronecker/rows.hpp>
 #include <kronecker/token_blocks.hpp>
 #include <kronecker/token_bytes.hpp>
 #include <kronecker/token_sequence.hpp>
 #include <kronecker/types.hpp>
+#include <kronecker/utf8.hpp>
 #include <kronecker/views.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <stdexcept>
+#include <string_view>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace KRONECKER_NAMESPACE {
@@ -52,20 +59,25 @@ class KroneckerHead {
   using TokenLogit = std::pair<TokenId, float>;
 
   /// The head of the vocabulary of `embedding`, whose token bytes it shares; `gain` multiplies every logit.
-  /// Throws std::invalid_argument if the gain is not finite. O(V * pos_dim + D).
+  /// Throws std::invalid_argument if the gain is not finite, or if a norm follows the embedding, which no sum
+  /// of products has. O(V * pos_dim + D).
   template <class Scalar>
   explicit KroneckerHead(const KroneckerEmbedding<Scalar>& embedding, float gain = 1.0f)
       : gain_(gain),
         options_(embedding.encoder().options()),
         tokens_(embedding.token_bytes()),
-        cells_(tokens_.reached_cells()),
-        scales_(embedding.encoder().scales(gain)) {}
+        cells_(embedding),
+        scales_(embedding.encoder().scales(gain)) {
+    if (embedding.norm())
+      detail::fail<std::invalid_argument>("an embedding with a norm cannot be an output head");
+  }
 
   float gain() const noexcept { return gain_; }                   ///< Of every logit.
   TokenId vocab_size() const noexcept { return tokens_.size(); }  ///< Number of tokens, V.
 
-  /// The cells that at least one token of the vocabulary lights, ascending.
-  std::span<const std::uint32_t> cells() const& noexcept { return cells_; }
+  /// The cells that at least one token of the vocabulary lights, ascending; then, from D on, one for each row
+  /// of its own that a token has, and, for rounded codes, one for each length from 0 to pos_dim.
+  std::span<const std::uint32_t> cells() const& noexcept { return cells_.cells(); }
   /// a_L times the gain, for L = 0 to pos_dim.
   std::span<const float> scales() const& noexcept { return scales_; }
   /// The vocabulary.
@@ -87,8 +99,8 @@ class KroneckerHead {
     std::vector<float> products(products_size(at_once)), scaled(scaled_size<Scalar>(at_once, width));
     for (std::size_t first = 0; first < count; first += most_hidden_states) {
       const std::size_t block = (std::min)(most_hidden_states, count - first);
-      multiply(embedding, hidden.data() + first * width, block, products.data(), {0, cells_.size()},
-               scaled.data());
+      cells_.multiply(embedding, hidden.data() + first * width, block, products.data(), stride_of(block),
+                      {0, cells_.cells().size()}, scaled.data());
       for_each_sum(products.data(), block, TokenSequence::in_order(0, vocab_size()),
                    [&](std::size_t token, std::size_t n, std::span<const float> sums) {
                      std::copy(sums.begin(), sums.end(), out.data() + (first + n) * vocabulary() + token);
@@ -97,8 +109,8 @@ class KroneckerHead {
   }
 
   /// The k tokens with the largest logits for one hidden state, (d_model), best first; of equal logits, the
-  /// lowest id first. Tokens without bytes are never among them. Fewer than k if there are not as many. The
-  /// logits are never all in memory. Throws std::invalid_argument as `logits` does, and if k < 1.
+  /// lowest id first. Tokens without bytes and row are never among them. Fewer than k if there are not as
+  /// many. The logits are never all in memory. Throws std::invalid_argument as `logits` does, and if k < 1.
   template <class Scalar>
   std::vector<TokenLogit> top(const KroneckerEmbedding<Scalar>& embedding, Inputs hidden, int k) const {
     if (k < 1) detail::fail<std::invalid_argument>("the top ", k, " tokens are none: k must be positive");
@@ -107,7 +119,8 @@ class KroneckerHead {
                                           " floats does not fit d_model ", embedding.d_model());
     check_hidden(embedding, hidden);
     std::vector<float> products(products_size(1)), scaled(scaled_size<Scalar>(1, hidden.size()));
-    multiply(embedding, hidden.data(), 1, products.data(), {0, cells_.size()}, scaled.data());
+    cells_.multiply(embedding, hidden.data(), 1, products.data(), stride_of(1), {0, cells_.cells().size()},
+                    scaled.data());
 
     const auto is_better = [](const TokenLogit& a, const TokenLogit& b) {
       return a.second != b.second ? a.second > b.second : a.first < b.first;
@@ -119,7 +132,7 @@ class KroneckerHead {
                  [&](std::size_t first, std::size_t, std::span<const float> sums) {
                    for (std::size_t i = 0; i < sums.size(); ++i) {
                      const TokenLogit found{static_cast<TokenId>(first + i), sums[i]};
-                     if (tokens_.lengths()[first + i] == 0) continue;
+                     if (tokens_.lengths()[first + i] == 0 && !cells_.has_own_row(first + i)) continue;
                      if (best.size() == most) {
                        if (!is_better(found, best.front())) continue;
                        std::pop_heap(best.begin(), best.end(), is_better);
@@ -133,12 +146,15 @@ class KroneckerHead {
     return best;
   }
 
-  /// Number of floats that the products of `count` hidden states take: D for one, else D times their number
-  /// rounded up to a multiple of 8.
-  std::size_t products_size(std::size_t count) const noexcept {
-    return static_cast<std::size_t>(tokens_.char_dim()) * static_cast<std::size_t>(tokens_.pos_dim()) *
-           stride_of(count);
-  }
+  /// Number of floats that the products of `count` hidden states take: cell_count() for one, else that times
+  /// their number rounded up to a multiple of 8.
+  std::size_t products_size(std::size_t count) const noexcept { return cell_count() * stride_of(count); }
+
+  /// Number of cells, D, of own rows and of lengths together.
+  std::size_t cell_count() const noexcept { return cells_.count(); }
+  /// The tokens that have rows of their own, if there are any.
+  const std::optional<OwnTokens>& own_tokens() const& noexcept { return cells_.own_tokens(); }
+  std::optional<OwnTokens> own_tokens() const&& noexcept { return cells_.own_tokens(); }  ///< Shares them.
 
   /// The first half: the products of the rows of some of `cells()` with N hidden states, (N, d_model), at
   /// most most_hidden_states, into `products`, which holds products_size(N) floats, those of a cell at its
@@ -149,7 +165,8 @@ class KroneckerHead {
                      Range cells = {}) const {
     const std::size_t count = check_hidden(embedding, hidden);
     check_products(count, products.size());
-    multiply(embedding, hidden.data(), count, products.data(), cells.within(cells_.size(), "cells"), nullptr);
+    cells_.multiply(embedding, hidden.data(), count, products.data(), stride_of(count),
+                    cells.within(cells_.cells().size(), "cells"), nullptr);
   }
 
   /// The second half: the logits of some of the tokens from the products of all cells with N hidden states,
@@ -162,9 +179,10 @@ class KroneckerHead {
                  out);
   }
   /// The same for any tokens, in their order, and for byte strings among them. Throws what `forward` throws
-  /// for the tokens.
+  /// for the tokens, and std::invalid_argument if a string lights a cell that no token lights.
   void token_logits(Inputs products, TokenSequence tokens, Outputs<float> out) const {
     detail::check_tokens(tokens_, tokens);
+    check_reached(tokens);
     const std::size_t count = tokens.size() == 0 ? 0 : out.size() / tokens.size();
     check_size("the logits of", tokens.size(), "tokens", out.size(), count * tokens.size());
     if (count == 0) return;
@@ -175,18 +193,18 @@ class KroneckerHead {
                  });
   }
 
-  /// Throws std::invalid_argument if `embedding` is of another vocabulary, or has other code options.
+  /// Throws std::invalid_argument if `embedding` is of another vocabulary, has other code options, or rows of
+  /// their own for other tokens.
   template <class Scalar>
   void check_embedding(const KroneckerEmbedding<Scalar>& embedding) const {
-    const CodeOptions options = embedding.encoder().options();
-    if (options.length_normalize != options_.length_normalize ||
-        options.z_normalize != options_.z_normalize || options.epsilon != options_.epsilon)
+    if (!(embedding.encoder().options() == options_))
       detail::fail<std::invalid_argument>("the embedding's code options are not those of the head");
     if (!(embedding.token_bytes() == tokens_))
       detail::fail<std::invalid_argument>("the embedding's vocabulary of ", embedding.vocab_size(),
                                           " tokens (pos_dim ", embedding.encoder().pos_dim(),
                                           ") is not that of the head, of ", vocab_size(), " tokens (pos_dim ",
                                           tokens_.pos_dim(), ")");
+    cells_.check(embedding);
   }
 
  private:
@@ -235,23 +253,19 @@ class KroneckerHead {
     return std::is_same_v<Scalar, std::int8_t> ? count * width : 0;
   }
 
-  /// q for `count` hidden states: the products of the rows of some of the reached cells. For int8 rows, the
-  /// hidden states take the columns' scales: once, into `scaled`, or, if that is null, whenever they are
-  /// read.
-  template <class Scalar>
-  void multiply(const KroneckerEmbedding<Scalar>& embedding, const float* hidden, std::size_t count,
-                float* products, Range cells, float* scaled) const noexcept {
-    if (cells.size() == 0 || count == 0) return;
-    kernels::Rows rows = embedding.rows().view(tokens_.pos_dim());
-    if (scaled != nullptr && rows.column_scales != nullptr) {
-      for (std::size_t i = 0; i < count * rows.d_model; ++i)
-        scaled[i] = hidden[i] * rows.column_scales[i % rows.d_model];
-      hidden = scaled;
-      rows.column_scales = nullptr;
+  /// Throws std::invalid_argument if a string lights a cell that no token does: there is no product of it.
+  void check_reached(const TokenSequence& tokens) const {
+    if (tokens.mixed() == nullptr) return;
+    const auto pos_dim = static_cast<std::size_t>(tokens_.pos_dim());
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      const std::string_view* const string = std::get_if<std::string_view>(&tokens.mixed()[i]);
+      if (string == nullptr) continue;
+      const std::string_view bytes = utf8_safe_prefix(*string, pos_dim);
+      if (const std::size_t p = cells_.first_unreached(bytes); p < bytes.size())
+        detail::fail<std::invalid_argument>(
+            "string at index ", i, ": byte ", static_cast<unsigned char>(bytes[p]), " at position ", p,
+            " lights a cell that no token of the vocabulary lights, so the head has ", "no product for it");
     }
-    kernels::multiply_rows<ProjectionRows<Scalar>::type>(
-        kernels::instruction_set(), rows,
-        {cells_.data() + cells.begin, cells.size(), hidden, count, products, stride_of(count)});
   }
 
   /// Calls `visit(first, n, logits)` with the logits of the tokens from position `first` on for hidden state
@@ -264,7 +278,10 @@ class KroneckerHead {
     const auto pos_dim = static_cast<std::size_t>(tokens_.pos_dim());
     std::array<float, tokens_at_once * most_hidden_states> by_token;
     std::array<float, tokens_at_once> by_state;
-    detail::for_each_block(tokens_, scales_.data(), tokens, [&](kernels::Tokens block, std::size_t begin) {
+    const kernels::OwnRows own = cells_.own_products(products, stride, gain_);
+    const float* const length_products = cells_.length_products(products, stride);
+    const kernels::Rows rows{products, nullptr, stride, pos_dim};
+    const auto visit_block = [&](kernels::Tokens block, std::size_t begin) {
       const TokenId* const ids = block.ids;
       const std::size_t end = begin + block.count;
       for (std::size_t first = begin; first < end; first += tokens_at_once) {
@@ -273,34 +290,45 @@ class KroneckerHead {
         const std::span<float> logits = std::span(by_state).first(block.count);
         if (count == 1) {
           for (std::size_t i = 0; i < block.count; ++i)
-            logits[i] = sum_of_products(products, block, i, pos_dim);
+            logits[i] = sum_of_products(products, length_products, block, i, pos_dim);
           visit(first, std::size_t{0}, std::span<const float>(logits));
           continue;
         }
-        kernels::gather_sum<kernels::RowType::float32, kernels::RowType::float32>(
-            kernels::instruction_set(), {products, nullptr, stride, pos_dim}, block,
-            {by_token.data(), stride, false});
+        const auto sum = [&](const auto& any_rows) {
+          kernels::gather_sum<kernels::RowType::float32, kernels::RowType::float32>(
+              kernels::instruction_set(), any_rows, block, {by_token.data(), stride, false});
+        };
+        if (length_products != nullptr)
+          sum(kernels::RowsAndLengthRows{rows, length_products});
+        else
+          sum(rows);
         for (std::size_t n = 0; n < count; ++n) {
           for (std::size_t i = 0; i < block.count; ++i) logits[i] = by_token[i * stride + n];
           visit(first, n, std::span<const float>(logits));
         }
       }
-    });
+    };
+    detail::for_each_block(tokens_, scales_.data(), tokens, visit_block,
+                           cells_.own_count() > 0 ? &own : nullptr);
   }
 
-  static float sum_of_products(const float* products, const kernels::Tokens& tokens, std::size_t i,
-                               std::size_t pos_dim) noexcept {
+  static float sum_of_products(const float* products, const float* length_products,
+                               const kernels::Tokens& tokens, std::size_t i, std::size_t pos_dim) noexcept {
     const auto id = static_cast<std::size_t>(tokens.ids[i]);
+    if (tokens.own != nullptr)
+      if (const std::uint32_t own = kernels::own_row_of(tokens.own->found, id); own != kernels::no_own_row)
+        return tokens.own->scale * static_cast<const float*>(tokens.own->values)[own];
     const std::uint8_t* bytes = tokens.bytes + id * pos_dim;
     float sum = 0;
     for (std::size_t p = 0; p < tokens.lengths[id]; ++p) sum += products[cell_of(bytes[p], p, pos_dim)];
+    if (length_products != nullptr) sum += length_products[tokens.lengths[id]];
     return tokens.scales[tokens.lengths[id]] * sum;
   }
 
   float gain_;
   CodeOptions options_;
   TokenBytes tokens_;
-  std::vector<std::uint32_t> cells_;
+  detail::HeadCells cells_;
   std::vector<float> scales_;
 };
 

@@ -8,12 +8,16 @@
 ///     e = a_L * (sum_p w_{cell_p} + r_L),     r_L = -L * w_bar
 ///
 /// One reading of the weights makes the rows r_L, which kernels::gather_sum takes as
-/// kernels::RowsAndLengthRows.
+/// kernels::RowsAndLengthRows. Codes that are rounded after z-normalization have such rows too, with another
+/// factor: their mean is not 0, and centering would change the embedding.
 
+#include <kronecker/encoder.hpp>
 #include <kronecker/kernels/instruction_set.hpp>
 #include <kronecker/kernels/row_sums.hpp>
 #include <kronecker/kernels/row_type.hpp>
 #include <kronecker/namespace.hpp>
+#include <kronecker/rows.hpp>
+#include <kronecker/shared_array.hpp>
 #include <kronecker/views.hpp>
 
 #include <algorithm>
@@ -21,6 +25,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace KRONECKER_NAMESPACE::detail {
 
@@ -44,6 +49,31 @@ void write_length_rows(const void* rows, std::size_t count, std::size_t d_model,
       }
     }
   }
+}
+
+/// The rows r_L of all lengths for codes that are rounded, (pos_dim + 1, d_model): the mean of the rows as
+/// they are stored times DynamicEncoder::length_row_factor, rounded once; of int8 rows without the scales of
+/// the columns, which multiply the sum. O((D + pos_dim) * d_model).
+template <class Scalar>
+SharedArray<float> length_rows(const DynamicEncoder& encoder, const ProjectionRows<Scalar>& rows) {
+  const auto d_model = static_cast<std::size_t>(rows.d_model());
+  const auto count = static_cast<std::size_t>(rows.code_dim());
+  std::vector<double> mean(d_model);
+  if constexpr (ProjectionRows<Scalar>::type == kernels::RowType::int8)
+    for (std::size_t i = 0; i < rows.values().size(); ++i) mean[i % d_model] += rows.values()[i];
+  else
+    kernels::sum_rows<ProjectionRows<Scalar>::type>(
+        kernels::instruction_set(), {rows.values().data(), count, d_model, 0, d_model}, nullptr, mean.data());
+  for (double& value : mean) value /= static_cast<double>(count);
+  const auto lengths = static_cast<std::size_t>(encoder.pos_dim()) + 1;
+  return SharedArray<float>::make(lengths * d_model, [&](std::span<float> all) {
+    std::fill_n(all.begin(), d_model, -0.0f);  // which adds nothing to any number
+    for (std::size_t length = 1; length < lengths; ++length) {
+      const double factor = encoder.length_row_factor(static_cast<int>(length));
+      for (std::size_t i = 0; i < d_model; ++i)
+        all[length * d_model + i] = static_cast<float>(factor * mean[i]);
+    }
+  });
 }
 
 }  // namespace KRONECKER_NAMESPACE::detail

@@ -66,75 +66,75 @@ inline void check_tokens(const TokenBytes& vocabulary, const TokenSequence& toke
     check_other_tokens(vocabulary, tokens);
 }
 
-/// `count` tokens of a vocabulary as the kernels take them. `scales` are a_L for each length.
+/// `count` tokens of a vocabulary as the kernels take them. `scales` are a_L for each length, `own` the rows
+/// that some tokens have of their own, or null.
 inline kernels::Tokens kernel_tokens(const TokenBytes& vocabulary, const float* scales, const TokenId* ids,
-                                     std::size_t count) noexcept {
-  return {vocabulary.bytes().data(), vocabulary.lengths().data(), scales, ids, count};
+                                     std::size_t count, const kernels::OwnRows* own = nullptr) noexcept {
+  return {vocabulary.bytes().data(), vocabulary.lengths().data(), scales, ids, count, own};
 }
 
-/// Memory for tokens that do not lie as the kernels take them: for as many ids as there are tokens, and for
-/// mixed sequences besides pos_dim bytes and a length for each.
-struct TokenSpace {
-  TokenId* ids;
-  std::uint8_t* bytes;
-  std::uint8_t* lengths;
-};
+/// Number of byte strings that are taken at once.
+inline constexpr std::size_t strings_at_once = 64;
 
-/// A sequence, which was checked, as the kernels take it. `scales` are a_L for each length. Ids of 32 bits
-/// are taken where they lie; others are copied to `space`, byte strings with the bytes of the tokens between
-/// them.
-inline kernels::Tokens kernel_tokens(const TokenBytes& vocabulary, const float* scales,
-                                     const TokenSequence& tokens, TokenSpace space) noexcept {
-  if (const TokenId* ids = tokens.token_ids()) return kernel_tokens(vocabulary, scales, ids, tokens.size());
-  const TokenOrBytes* mixed = tokens.mixed();
-  if (mixed == nullptr) {
-    tokens.copy_ids(0, {space.ids, tokens.size()});
-    return kernel_tokens(vocabulary, scales, space.ids, tokens.size());
+/// Calls `visit` with `count` byte strings, at most strings_at_once, as if they were tokens of a vocabulary.
+template <class Visit>
+void visit_strings(int pos_dim, const float* scales, const TokenOrBytes* strings, std::size_t count,
+                   const Visit& visit) {
+  const auto most = static_cast<std::size_t>(pos_dim);
+  std::array<TokenId, strings_at_once> ids;
+  std::array<std::uint8_t, strings_at_once * 255> bytes;
+  std::array<std::uint8_t, strings_at_once> lengths;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string_view kept = utf8_safe_prefix(*std::get_if<std::string_view>(&strings[i]), most);
+    std::copy(kept.begin(), kept.end(), bytes.data() + i * most);
+    lengths[i] = static_cast<std::uint8_t>(kept.size());
+    ids[i] = static_cast<TokenId>(i);
   }
-  const auto pos_dim = static_cast<std::size_t>(vocabulary.pos_dim());
-  for (std::size_t i = 0; i < tokens.size(); ++i) {
-    const TokenId* id = std::get_if<TokenId>(&mixed[i]);
-    const std::string_view kept = id ? vocabulary.bytes_of(static_cast<std::size_t>(*id))
-                                     : utf8_safe_prefix(*std::get_if<std::string_view>(&mixed[i]), pos_dim);
-    std::copy(kept.begin(), kept.end(), space.bytes + i * pos_dim);
-    space.lengths[i] = static_cast<std::uint8_t>(kept.size());
-    space.ids[i] = static_cast<TokenId>(i);
-  }
-  return {space.bytes, space.lengths, scales, space.ids, tokens.size()};
+  visit(kernels::Tokens{bytes.data(), lengths.data(), scales, ids.data(), count});
 }
 
 /// `for_each_block` for what is no sequence of TokenId.
 template <class Visit>
 KRONECKER_OUT_OF_LINE void for_each_copied_block(const TokenBytes& vocabulary, const float* scales,
-                                                 const TokenSequence& tokens, const Visit& visit) {
-  const auto visit_blocks = [&](std::size_t most, TokenSpace space) {
-    for (std::size_t first = 0; first < tokens.size(); first += most) {
-      const TokenSequence block = tokens.part(first, (std::min)(most, tokens.size() - first));
-      visit(kernel_tokens(vocabulary, scales, block, space), first);
+                                                 const TokenSequence& tokens, const Visit& visit,
+                                                 const kernels::OwnRows* own) {
+  std::array<TokenId, 4096> ids;
+  const TokenOrBytes* const mixed = tokens.mixed();
+  if (mixed == nullptr) {
+    for (std::size_t first = 0; first < tokens.size(); first += ids.size()) {
+      const std::span<TokenId> block = std::span(ids).first((std::min)(ids.size(), tokens.size() - first));
+      tokens.copy_ids(first, block);
+      visit(kernel_tokens(vocabulary, scales, block.data(), block.size(), own), first);
     }
-  };
-  if (tokens.mixed() != nullptr) {
-    constexpr std::size_t most = 64;
-    std::array<TokenId, most> ids;
-    std::array<std::uint8_t, most * 255> bytes;
-    std::array<std::uint8_t, most> lengths;
-    visit_blocks(most, {ids.data(), bytes.data(), lengths.data()});
-  } else {
-    std::array<TokenId, 4096> ids;
-    visit_blocks(ids.size(), {ids.data(), nullptr, nullptr});
+    return;
+  }
+  for (std::size_t first = 0, count = 0; first < tokens.size(); first += count) {
+    const bool is_id = std::holds_alternative<TokenId>(mixed[first]);
+    const std::size_t most = (std::min)(is_id ? ids.size() : strings_at_once, tokens.size() - first);
+    for (count = 0; count < most; ++count) {  // as far as there is nothing of the other kind
+      const TokenId* const id = std::get_if<TokenId>(&mixed[first + count]);
+      if ((id != nullptr) != is_id) break;
+      if (is_id) ids[count] = *id;
+    }
+    if (is_id)
+      visit(kernel_tokens(vocabulary, scales, ids.data(), count, own), first);
+    else
+      visit_strings(vocabulary.pos_dim(), scales, mixed + first, count,
+                    [&](const kernels::Tokens& strings) { visit(strings, first); });
   }
 }
 
 /// Calls `visit(kernels::Tokens, first)` with all of a sequence, which was checked, a block after the other;
-/// a block starts at position `first`. `scales` are a_L for each length. Ids of 32 bits are one block, where
-/// they lie; others are copied to the stack.
+/// a block starts at position `first`. `scales` are a_L for each length, `own` the rows that some tokens have
+/// of their own, or null. Ids of 32 bits are one block, where they lie; others are copied to the stack, and
+/// ids and byte strings are in blocks of their own.
 template <class Visit>
 void for_each_block(const TokenBytes& vocabulary, const float* scales, const TokenSequence& tokens,
-                    const Visit& visit) {
+                    const Visit& visit, const kernels::OwnRows* own = nullptr) {
   if (const TokenId* ids = tokens.token_ids())
-    visit(kernel_tokens(vocabulary, scales, ids, tokens.size()), std::size_t{0});
+    visit(kernel_tokens(vocabulary, scales, ids, tokens.size(), own), std::size_t{0});
   else
-    for_each_copied_block(vocabulary, scales, tokens, visit);
+    for_each_copied_block(vocabulary, scales, tokens, visit, own);
 }
 
 }  // namespace detail

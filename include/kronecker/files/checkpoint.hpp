@@ -41,6 +41,10 @@ RowMajorMatrix<float> read_matrix(const std::filesystem::path& path, std::string
 /// The same of a safetensors file or a GGUF model that is open.
 RowMajorMatrix<float> read_matrix(const MappedFile& file, std::string_view name);
 
+/// A tensor of one dimension, the weight of a norm for example, of a safetensors file or the index of
+/// several; otherwise as `read_matrix`.
+std::vector<float> read_vector(const std::filesystem::path& path, std::string_view name);
+
 /// The safetensors files of a checkpoint, sorted: `path` itself, or those that its index names, whether they
 /// are there or not. Throws FileError if a .json file is no index.
 std::vector<std::filesystem::path> checkpoint_files(const std::filesystem::path& path);
@@ -145,14 +149,21 @@ inline RowMajorMatrix<float> model2vec_table(const SafetensorsFile& file, RowMaj
   return rows;
 }
 
-/// The matrix of that name in a safetensors file.
-inline RowMajorMatrix<float> matrix_in(const SafetensorsFile& file, std::string_view name) {
+/// The tensor of that name, or with that end of a name, and of so many dimensions in a safetensors file.
+inline const TensorInfo& named_tensor(const SafetensorsFile& file, std::string_view name,
+                                      std::size_t dimensions) {
   std::vector<std::string> names;
   for (const TensorInfo& tensor : file.tensors()) names.push_back(tensor.name);
   const TensorInfo& tensor = *file.find(unique_name(file.path(), names, name));
-  if (tensor.shape.size() != 2)
+  if (tensor.shape.size() != dimensions)
     fail<FileError>(file.path(), ": tensor '", tensor.name, "' has ",
-                    counted(tensor.shape.size(), "dimension"), ", not 2");
+                    counted(tensor.shape.size(), "dimension"), ", not ", dimensions);
+  return tensor;
+}
+
+/// The matrix of that name in a safetensors file.
+inline RowMajorMatrix<float> matrix_in(const SafetensorsFile& file, std::string_view name) {
+  const TensorInfo& tensor = named_tensor(file, name, 2);
   check_matrix_size(file.path(), tensor.name, tensor.shape[0], tensor.shape[1]);
   RowMajorMatrix<float> matrix(static_cast<Eigen::Index>(tensor.shape[0]),
                                static_cast<Eigen::Index>(tensor.shape[1]));
@@ -180,6 +191,18 @@ inline std::filesystem::path shard_of(const std::filesystem::path& path, const s
   return path.parent_path() / entry.get<std::string>();
 }
 
+/// The file of a checkpoint that has the tensor with that name, or with that end of a name, and its name.
+inline std::pair<SafetensorsFile, std::string> open_shard(const std::filesystem::path& path,
+                                                          std::string_view name) {
+  const auto files = read_weight_map(path);
+  std::vector<std::string> names;
+  for (const auto& entry : files.items()) names.push_back(entry.key());
+  std::string found = unique_name(path_text(path), names, name);
+  SafetensorsFile file(shard_of(path, found, files[found]));
+  if (!file.find(found)) fail<FileError>(file.path(), ": the tensor '", found, "' is not in this file");
+  return {std::move(file), std::move(found)};
+}
+
 }  // namespace detail
 
 inline std::vector<std::filesystem::path> checkpoint_files(const std::filesystem::path& path) {
@@ -197,14 +220,20 @@ inline RowMajorMatrix<float> read_matrix(const MappedFile& mapped, std::string_v
 
 inline RowMajorMatrix<float> read_matrix(const std::filesystem::path& path, std::string_view name) {
   if (path.extension() != ".json") return read_matrix(MappedFile(path), name);
-  const auto files = detail::read_weight_map(path);
-  std::vector<std::string> names;
-  for (const auto& entry : files.items()) names.push_back(entry.key());
-  const std::string found = detail::unique_name(detail::path_text(path), names, name);
-  const SafetensorsFile file(detail::shard_of(path, found, files[found]));
-  if (!file.find(found))
-    detail::fail<FileError>(file.path(), ": the tensor '", found, "' is not in this file");
+  const auto [file, found] = detail::open_shard(path, name);
   return detail::matrix_in(file, found);
+}
+
+inline std::vector<float> read_vector(const std::filesystem::path& path, std::string_view name) {
+  const auto read = [](const SafetensorsFile& file, std::string_view of) {
+    const TensorInfo& tensor = detail::named_tensor(file, of, 1);
+    std::vector<float> values(tensor.count);
+    detail::read_floats(file, tensor, values);
+    return values;
+  };
+  if (path.extension() != ".json") return read(SafetensorsFile(path), name);
+  const auto [file, found] = detail::open_shard(path, name);
+  return read(file, found);
 }
 
 }  // namespace KRONECKER_NAMESPACE

@@ -145,10 +145,17 @@ std::vector<Stored> lit_rows(const ProjectionRows<Scalar>& rows, const std::vect
 
 /// The ONNX model of an embedding. Rows are stored as they are: float32, float16, or int8 with the scales of
 /// the columns; bfloat16, which runtimes hardly know, as float32. Outputs of int8 rows have our bits; others
-/// differ by the order in which the runtime sums. O(V * pos_dim + D * d_model).
+/// differ by the order in which the runtime sums. Throws std::invalid_argument if codes are rounded, tokens
+/// have rows of their own, or a norm follows. O(V * pos_dim + D * d_model).
 template <class Scalar>
 onnx::ModelProto to_onnx(const KroneckerEmbedding<Scalar>& embedding) {
   using onnx::TensorProto;
+  if (embedding.length_rows().size() > 0 || embedding.own_rows() || embedding.norm())
+    detail::fail<std::invalid_argument>("an embedding with ",
+                                        embedding.norm()       ? "a norm"
+                                        : embedding.own_rows() ? "rows of their own"
+                                                               : "rounded codes",
+                                        " cannot be exported to ONNX");
   constexpr bool is_half = std::is_same_v<Scalar, Eigen::half>, is_int8 = std::is_same_v<Scalar, std::int8_t>;
   const detail::OnnxSlots token_slots = detail::onnx_slots(embedding);
   const auto vocab_size = static_cast<std::size_t>(embedding.vocab_size());

@@ -23,8 +23,15 @@
 namespace KRONECKER_NAMESPACE::torch_module {
 namespace detail {
 
+/// Throws std::invalid_argument if codes are rounded, which these functions do not do.
+inline void check_code(const DynamicEncoder& encoder) {
+  if (encoder.options().rounding != CodeRounding::exact)
+    kronecker::detail::fail<std::invalid_argument>("rounded codes are not supported with LibTorch");
+}
+
 inline void check_rows(const torch::Tensor& rows, const TokenTensors& tokens, const DynamicEncoder& encoder) {
   using kronecker::detail::fail;
+  check_code(encoder);
   if (rows.dim() != 2 || rows.size(0) != encoder.code_dim() || rows.size(1) < 1)
     fail<std::invalid_argument>("rows of ", c10::str(rows.sizes()), " are not (", encoder.code_dim(),
                                 ", d_model)");

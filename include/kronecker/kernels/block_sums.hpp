@@ -28,7 +28,7 @@ inline constexpr std::size_t tokens_in_block = 1024;
 
 /// A cell, and where its tokens end in a list that is sorted by cells.
 struct CellEnd {
-  std::uint32_t cell;  ///< byte * pos_dim + position.
+  std::uint32_t cell;  ///< The row that it is: byte * pos_dim + position.
   std::uint32_t end;   ///< The next cell's tokens begin there.
 };
 
@@ -37,7 +37,7 @@ struct BlockByCell {
   const CellEnd* cells;         ///< (cell_count): those that are lit, of position 0 first.
   std::size_t cell_count;       ///< How many.
   const std::uint16_t* tokens;  ///< The places in the block of each cell's tokens, ascending.
-  std::size_t token_count;      ///< Tokens that light a cell: all of them light one of position 0.
+  std::size_t token_count;      ///< Tokens that light a cell of position 0; the first that are listed.
   const float* scales;          ///< a_L of the token at each place of the block; numbers.
 };
 

@@ -15,6 +15,8 @@
 ///
 /// The same goes for rounded codes, with another multiple of the mean row. A length's row for int8 rows is
 /// divided by the scales of the columns, and added to the exact sum once that is a float.
+///
+/// A token that has a row of its own lights that one alone.
 
 #include <kronecker/kernels/outputs.hpp>
 #include <kronecker/kernels/rounding.hpp>
@@ -34,7 +36,7 @@ struct LitRows {
   const char* rows[255];       ///< In byte order.
   std::size_t count;           ///< L.
   float scale;                 ///< a_L.
-  const float* column_scales;  ///< As in Rows.
+  const float* column_scales;  ///< As in Rows, or of the row of its own.
 };
 
 /// The same, and the row of its length.

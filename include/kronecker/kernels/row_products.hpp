@@ -22,6 +22,7 @@ struct RowProducts {
   std::size_t vector_count;    ///< At least 1.
   float* out;                  ///< (D, stride)
   std::size_t stride;          ///< 1 for one vector, else vector_count rounded up to a multiple of 4.
+  std::size_t first_cell = 0;  ///< The cell of the first row.
 };
 
 /// sums[i] += factors[i][0] * addends[0] + factors[i][1] * addends[1] + ..., at some of the columns.

@@ -6,6 +6,7 @@
 #include <kronecker/cell.hpp>
 #include <kronecker/namespace.hpp>
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -35,17 +36,42 @@ struct Rows {
 /// The same with one more row for each length, which is added after those of the bytes. It turns rows that
 /// are not centered, weights as they lie or those of rounded codes, into z-normalized embeddings.
 struct RowsAndLengthRows : Rows {
-  const float* length_rows;  ///< (pos_dim + 1, d_model); those of lengths that no token has are not read.
-                             ///< With int8 rows, each number divided by its column's scale.
+  /// (pos_dim + 1, d_model); those of lengths that no token has are not read. With int8 rows, each number is
+  /// divided by its column's scale. A row of its own counts as of length 0, whose row then adds nothing.
+  const float* length_rows;
 };
+
+/// Which of 64 tokens have a row of their own.
+struct OwnRowsOf64 {
+  std::uint64_t bits;    ///< Bit i for the token i.
+  std::uint32_t before;  ///< How many of the tokens before these have one.
+};
+
+/// Rows that some tokens have of their own: such a token's embedding is its row, whatever its bytes are.
+struct OwnRows {
+  const OwnRowsOf64* found;    ///< (V / 64, rounded up): bit id % 64 of element id / 64 is that of token id.
+  const void* values;          ///< (count, d_model), in the order of the ids; any alignment.
+  const float* column_scales;  ///< (d_model) for int8 rows, else null.
+  float scale;                 ///< Multiplies them.
+};
+
+/// The number of the own row of token `id`, if it has one; else no_own_row.
+inline constexpr std::uint32_t no_own_row = 0xffffffff;
+[[maybe_unused]] static inline std::uint32_t own_row_of(const OwnRowsOf64* found, std::size_t id) noexcept {
+  const OwnRowsOf64& of_64 = found[id / 64];
+  const std::uint64_t bit = std::uint64_t{1} << id % 64;
+  if ((of_64.bits & bit) == 0) return no_own_row;
+  return of_64.before + static_cast<std::uint32_t>(std::popcount(of_64.bits & (bit - 1)));
+}
 
 /// A sequence of tokens.
 struct Tokens {
-  const std::uint8_t* bytes;    ///< (V, pos_dim): the bytes of each token of a vocabulary.
-  const std::uint8_t* lengths;  ///< (V): how many of them it has.
-  const float* scales;          ///< (pos_dim + 1): a_L for each length; numbers.
-  const std::int32_t* ids;      ///< (count): the tokens, each below V.
-  std::size_t count;            ///< Length of the sequence.
+  const std::uint8_t* bytes;     ///< (V, pos_dim): the bytes of each token of a vocabulary.
+  const std::uint8_t* lengths;   ///< (V): how many of them it has.
+  const float* scales;           ///< (pos_dim + 1): a_L for each length; numbers.
+  const std::int32_t* ids;       ///< (count): the tokens, each below V.
+  std::size_t count;             ///< Length of the sequence.
+  const OwnRows* own = nullptr;  ///< Rows that some of the V tokens have of their own; null: none has.
 };
 
 /// Where the embeddings of a sequence of tokens go: d_model numbers for each.

@@ -19,11 +19,12 @@ namespace KRONECKER_NAMESPACE::kernels {
 
 /// A part of the columns of a gradient.
 struct GradientRows {
-  float* values;             ///< (D, d_model)
-  std::size_t d_model;       ///< Length of a row.
-  std::size_t pos_dim;       ///< Byte b at position p lights cell b * pos_dim + p.
-  std::size_t first_column;  ///< The first column to add to.
-  std::size_t end_column;    ///< The one after the last.
+  float* values;                ///< (D, d_model)
+  std::size_t d_model;          ///< Length of a row.
+  std::size_t pos_dim;          ///< Byte b at position p lights cell b * pos_dim + p.
+  std::size_t first_column;     ///< The first column to add to.
+  std::size_t end_column;       ///< The one after the last.
+  float* own_values = nullptr;  ///< (count, d_model), if some tokens have rows of their own.
 };
 
 }  // namespace KRONECKER_NAMESPACE::kernels

@@ -50,17 +50,17 @@ inline void check_setting(const char* name, float value, float end) {
 inline void check_learning_rate(float rate) { check_setting("learning_rate", rate, 3e38f); }
 
 /// What the optimizers share: the gradient is checked and centered, and the rows are centered after the step.
-/// `step(weights, slopes, first)` changes the weights of a row, the first of which is that of number `first`.
+/// `step(weights, slopes, first)` changes the weights of a row, the first of which is that of number `first`;
+/// the rows of their own come after those of the projection, and the norm's weight last.
 template <class Step>
 void change_rows(KroneckerEmbedding<float>& embedding, const ProjectionGradient& gradient, Step step) {
-  check_gradient(embedding, gradient);
+  gradient.check(embedding);
   const auto columns = static_cast<std::size_t>(gradient.d_model());
-  const std::span<const float> sums = gradient.values();
+  const std::span<const float> sums = gradient.all();
   if (const std::size_t i = first_not_finite(sums); i < sums.size())
     fail<std::invalid_argument>("gradient (", i % columns, ", ", i / columns, ") is ", sums[i],
                                 ": it must be finite");
-  const std::vector<double> mean =
-      gradient.is_centered() ? mean_row(sums, gradient.d_model()) : std::vector<double>(columns, 0.0);
+  const std::vector<double> mean = gradient.subtracted();
   std::vector<float> slopes(columns);
   embedding.update_rows([&](std::span<float> weights) {
     for (std::size_t first = 0; first < weights.size(); first += columns) {
@@ -69,13 +69,20 @@ void change_rows(KroneckerEmbedding<float>& embedding, const ProjectionGradient&
       step(weights.subspan(first, columns), std::span<const float>(slopes), first);
     }
   });
+  std::size_t done = gradient.values().size();
+  const auto change_others = [&](std::span<float> weights) {
+    for (std::size_t first = 0; first < weights.size(); first += columns, done += columns)
+      step(weights.subspan(first, columns), sums.subspan(done, columns), done);
+  };
+  embedding.update_own_rows(change_others);
+  embedding.update_norm(change_others);
 }
 
-/// Numbers that an optimizer keeps for each weight, (D, d_model).
+/// Numbers that an optimizer keeps for each weight, (D + own rows, d_model).
 class WeightState {
  public:
   explicit WeightState(const KroneckerEmbedding<float>& embedding)
-      : values_(embedding.rows().values().size(), 0.0f) {}
+      : values_(ProjectionGradient::count_for(embedding), 0.0f) {}
 
   std::span<const float> span() const noexcept { return values_; }
   /// Those of a row.
@@ -90,9 +97,9 @@ class WeightState {
   }
 
   void check_gradient_size(const ProjectionGradient& gradient) const {
-    if (values_.size() != gradient.values().size())
+    if (values_.size() != gradient.all().size())
       fail<std::invalid_argument>("an optimizer of ", values_.size(), " weights does not fit a gradient of ",
-                                  gradient.values().size());
+                                  gradient.all().size());
   }
   void check_state(Inputs state, float least) const {
     if (state.size() != values_.size())
@@ -170,7 +177,7 @@ class AdamW {
   std::int64_t steps() const noexcept { return steps_; }  ///< Steps made.
   std::span<const float> means() const& noexcept {
     return means_.span();
-  }  ///< Of the gradients, (D, d_model).
+  }  ///< Of the gradients, (D + own rows, d_model).
   std::span<const float> squares() const& noexcept { return squares_.span(); }  ///< Means of their squares.
   std::span<const float> means() const&& = delete;
   std::span<const float> squares() const&& = delete;
@@ -229,7 +236,7 @@ class Sgd {
   std::int64_t steps() const noexcept { return steps_; }  ///< Steps made.
   std::span<const float> velocity() const& noexcept {
     return velocity_.span();
-  }  ///< The last step, (D, d_model).
+  }  ///< The last step, (D + own rows, d_model).
   std::span<const float> velocity() const&& = delete;
 
   /// As AdamW::restore.
