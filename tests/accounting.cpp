@@ -26,6 +26,16 @@ TEST_CASE("the published savings on the input embedding come out") {
   CHECK(large.input_parameters.saved_percent() == 93.75);
 }
 
+TEST_CASE("rows of their own are parameters like those of a table") {
+  const Accounting accounting =
+      account({.vocab_size = 50257, .d_model = 768, .pos_dim = 16, .own_rows = 4000});
+  CHECK(accounting.input_parameters.kronecker == (4096u + 4000u) * 768u);
+  CHECK(accounting.input_memory.kronecker == 4u * (4096u + 4000u) * 768u + 50257u * 17u);
+  CHECK(message_of<std::invalid_argument>([] {
+          account({.vocab_size = 10, .d_model = 8, .own_rows = 11});
+        }) == "own_rows 11 is outside 0 to vocab_size 10");
+}
+
 TEST_CASE("memory counts the token bytes, and the width of a parameter") {
   const Accounting accounting = account({.vocab_size = 131072, .d_model = 4096, .bytes_per_parameter = 2});
   CHECK(accounting.token_bytes_memory == 131072u * 33u);

@@ -1,7 +1,7 @@
 /// Prints a checksum over the bits of everything that promises the same bits on every CPU and compiler:
-/// initial weights, scales, codes, cosines, embeddings from rows of every type, and their gradients.
-/// tests/portability/compare.cmake builds it in several ways, runs it with every instruction set, and
-/// compares with the one right number.
+/// initial weights, scales, codes, cosines, embeddings from rows of every type, with all their parts, and
+/// their gradients. tests/portability/compare.cmake builds it in several ways, runs it with every instruction
+/// set, and compares with the one right number.
 
 #include <kronecker/kronecker.hpp>
 #include <kronecker/training/gradient.hpp>
@@ -40,6 +40,17 @@ void add_embedding(Checksum& checksum, const kronecker::KroneckerEmbedding<Scala
   kronecker::accumulate_gradient(embedding, kronecker::TokenSequence::in_order(0, embedding.vocab_size()),
                                  table, gradient);
   checksum.add(gradient.to_torch());
+  for (const float value : gradient.all()) checksum.add(value);
+}
+
+/// The same with rows of their own and a norm, whose numbers are those of the projection.
+template <class Scalar>
+void add_with_all_parts(Checksum& checksum, const kronecker::KroneckerEmbedding<Scalar>& embedding,
+                        const kronecker::LearnedProjection& projection) {
+  const auto width = static_cast<std::size_t>(embedding.d_model());
+  const auto& weights = projection.weights();
+  const auto with_own_rows = embedding.with_own_rows({70, 3}, {weights.data(), 2 * width});
+  add_embedding(checksum, with_own_rows.with_norm({weights.data() + 2 * width, width}, 1e-6f));
 }
 
 void add_all_of(Checksum& checksum, const kronecker::DynamicEncoder& encoder,
@@ -56,6 +67,9 @@ void add_all_of(Checksum& checksum, const kronecker::DynamicEncoder& encoder,
     add_embedding(checksum, embedding.cast<Eigen::bfloat16>());
     add_embedding(checksum, embedding.cast<Eigen::half>());
     add_embedding(checksum, embedding.cast<std::int8_t>());
+    add_with_all_parts(checksum, embedding, projection);
+    add_with_all_parts(checksum, embedding.cast<Eigen::bfloat16>(), projection);
+    add_with_all_parts(checksum, embedding.cast<std::int8_t>(), projection);
   }
 }
 
@@ -77,6 +91,9 @@ int main() {
       add_all_of(checksum, kronecker::KroneckerEncoder<>(options), tokens, 140);
       add_all_of(checksum, kronecker::KroneckerEncoder<256, 16>(options), tokens, 33);
       add_all_of(checksum, kronecker::KroneckerEncoder(128, 5, options), tokens, 3);
+      const kronecker::CodeOptions rounded{length_normalize, z_normalize, 1e-6f,
+                                           kronecker::CodeRounding::bfloat16};
+      add_all_of(checksum, kronecker::KroneckerEncoder<256, 16>(rounded), tokens, 96);
     }
   std::printf("%016llx\n", static_cast<unsigned long long>(checksum.sum()));
 }

@@ -4,10 +4,11 @@
 /// arithmetic on sizes, before there is a vocabulary or a weight.
 ///
 /// A table has V * d_model parameters, a projection D * d_model with D = char_dim * pos_dim, whatever V is
-/// (arXiv 2605.29459, section 3). What that saves on a whole model depends on its output head. A head of its
-/// own has V * d_model parameters in either model. A table that is *tied*, and so serves as the head as well,
-/// cannot be taken away: a model that replaces it by a Kronecker input and a head of its own keeps
-/// V * d_model parameters for that head and has D * d_model more than before.
+/// (arXiv 2605.29459, section 3), and each row of its own that a token has d_model more. What that saves on a
+/// whole model depends on its output head. A head of its own has V * d_model parameters in either model. A
+/// table that is *tied*, and so serves as the head as well, cannot be taken away: a model that replaces it by
+/// a Kronecker input and a head of its own keeps V * d_model parameters for that head and has D * d_model
+/// more than before.
 
 #include <kronecker/encoder.hpp>
 #include <kronecker/error.hpp>
@@ -36,6 +37,7 @@ struct EmbeddingSizes {
   OutputHead kronecker_head = OutputHead::untied;  ///< Head of the model with the Kronecker embedding.
   int bytes_per_parameter = 4;                     ///< 4 for float32, 2 for bfloat16, 1 for int8.
   std::uint64_t model_parameters = 0;  ///< Of the whole model with the table, head included; 0: not known.
+  TokenId own_rows = 0;                ///< Tokens that have rows of their own.
 };
 
 /// One quantity with a table and with a Kronecker embedding.
@@ -79,7 +81,11 @@ inline Accounting account(const EmbeddingSizes& sizes) {
     detail::fail<std::invalid_argument>("an embedding of ", vocab_size, " x ", d_model, " parameters of ",
                                         bytes_per_parameter, " bytes is too large to count");
 
-  const Comparison input{vocab_size * d_model, code_dim * d_model};
+  if (sizes.own_rows < 0 || sizes.own_rows > sizes.vocab_size)
+    detail::fail<std::invalid_argument>("own_rows ", sizes.own_rows, " is outside 0 to vocab_size ",
+                                        sizes.vocab_size);
+  const Comparison input{vocab_size * d_model,
+                         (code_dim + static_cast<std::uint64_t>(sizes.own_rows)) * d_model};
   const std::uint64_t token_bytes = vocab_size * (static_cast<std::uint64_t>(sizes.pos_dim) + 1);
   const auto head = [&](OutputHead kind) { return kind == OutputHead::untied ? input.table : 0; };
   const Comparison with_head{input.table + head(sizes.table_head),
