@@ -1,9 +1,11 @@
 #include "catch.hpp"
 #include "golden.hpp"
+#include "matrices.hpp"
 #include "scratch.hpp"
 
 #include <kronecker/files/checkpoint.hpp>
 
+#include <cmath>
 #include <limits>
 
 using kronecker::export_projection;
@@ -197,4 +199,50 @@ TEST_CASE("an exported table is the table, in the type asked for") {
   CHECK(read_matrix(path, "wte.weight") == embedding.table().cast<Eigen::bfloat16>().cast<float>());
   export_table<Eigen::half>(path, embedding, "wte");
   CHECK(read_matrix(path, "wte") == embedding.table().cast<Eigen::half>().cast<float>());
+}
+
+TEST_CASE("a checkpoint of the production layer is imported, saved and exported") {
+  // The truth is the definition, in double, of the code's values, which have golden tests of their own.
+  const ScratchFolder folder("checkpoint");
+  const auto path = folder / "model.safetensors";
+  constexpr int d_model = 32, code_dim = 256 * 8;
+  const RowMajorMatrix<Eigen::bfloat16> weight =
+      test_support::random_matrix(d_model, code_dim, 1).cast<Eigen::bfloat16>();
+  const std::vector<float> norm(d_model, 1.5f);
+  kronecker::write_safetensors(
+      path, {{"model.pf_to_model.weight",
+              "BF16",
+              {d_model, code_dim},
+              [&](std::ostream& file) {
+                file.write(reinterpret_cast<const char*>(weight.data()), std::streamsize{2} * weight.size());
+              }},
+             {"model.embed_norm.weight", "F32", {d_model}, [&](std::ostream& file) {
+                file.write(reinterpret_cast<const char*>(norm.data()), std::streamsize{4} * d_model);
+              }}});
+
+  const KroneckerEncoder<256, 8> encoder({.rounding = kronecker::CodeRounding::bfloat16});
+  const std::vector<std::string> tokens = {"the", " of", "x", "", "longer than eight"};
+  const auto embedding = KroneckerEmbedding<Eigen::bfloat16>(encoder, kronecker::Vocabulary(tokens),
+                                                             import_projection(path, "pf_to_model.weight"))
+                             .with_norm(kronecker::read_vector(path, "embed_norm.weight"), 1e-6f);
+  const RowMajorMatrix<float> table = embedding.table();
+  for (std::size_t id = 0; id < tokens.size(); ++id) {
+    const Eigen::VectorXd sums = weight.cast<double>() * encoder.encode(tokens[id]).cast<double>();
+    const Eigen::VectorXd expected = 1.5 * sums / std::sqrt(sums.squaredNorm() / d_model + 1e-6);
+    INFO(tokens[id]);
+    CHECK(test_support::max_difference(table.row(static_cast<Eigen::Index>(id)).transpose(), expected) <=
+          1e-5);
+  }
+  export_table(folder / "table.safetensors", embedding, "wte.weight");
+  CHECK(read_matrix(folder / "table.safetensors", "wte.weight") == table);
+
+  CHECK(message_of<FileError>([&] {
+          kronecker::read_vector(path, "pf_to_model.weight");
+        }).ends_with(": tensor 'model.pf_to_model.weight' has 2 dimensions, not 1"));
+  CHECK(message_of<FileError>([&] {
+          read_matrix(path, "embed_norm.weight");
+        }).ends_with(": tensor 'model.embed_norm.weight' has 1 dimension, not 2"));
+  test_support::write_content(folder / "model.safetensors.index.json",
+                              R"({"weight_map": {"model.embed_norm.weight": "model.safetensors"}})");
+  CHECK(kronecker::read_vector(folder / "model.safetensors.index.json", "embed_norm.weight") == norm);
 }

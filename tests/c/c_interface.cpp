@@ -46,6 +46,23 @@ bool same_bits(const float* a, const float* b, std::size_t count) {
 
 }  // namespace
 
+TEST_CASE("rounded codes, rows of their own and a norm are the library's bit for bit") {
+  const ScratchFolder folder("c_interface");
+  const KroneckerEncoder<256, 16> encoder({.rounding = kronecker::CodeRounding::bfloat16});
+  const Embedding by_code(encoder, Vocabulary({"the", " quick", "", " brown", " fox"}),
+                          LearnedProjection::normal(24, encoder.code_dim(), 1));
+  const auto with_own_rows = by_code.with_own_rows({2}, std::vector<float>(24, 0.5f));
+  const auto embedding = with_own_rows.with_norm(std::vector<float>(24, 2.0f), 1e-6f);
+  kronecker::save(folder / "e.kron", embedding);
+  const Opened opened(folder / "e.kron");
+  const std::vector<std::int32_t> ids = {4, 2, 0};
+  std::vector<float> out(3 * 24), logits(5);
+  REQUIRE(kronecker_embed_ids(opened.embedding, ids.data(), 3, out.data(), out.size()) == KRONECKER_OK);
+  CHECK(same_bits(out.data(), embedding.forward(ids).data(), out.size()));
+  CHECK(kronecker_logits(opened.embedding, out.data(), 1, logits.data(), 5) == KRONECKER_INVALID_ARGUMENT);
+  CHECK(std::string(kronecker_error_message()) == "an embedding with a norm cannot be an output head");
+}
+
 TEMPLATE_TEST_CASE("embeddings are the library's bit for bit, and logits to rounding, for every row type", "",
                    float, Eigen::bfloat16, Eigen::half, std::int8_t) {
   const ScratchFolder folder("c_interface");
