@@ -107,9 +107,7 @@ TEMPLATE_TEST_CASE("the row of a token's length is added last, bit for bit, with
       for (const InstructionSet set : test_support::instruction_sets()) {
         std::vector<Out> out = before;
         kernels::gather_sum<number_type<Scalar>, number_type<Out>>(
-            set,
-            kernels::RowsAndLengthRows{{rows.data(), column_scales.data(), d_model, pos_dim},
-                                       length_rows.data()},
+            set, {rows.data(), column_scales.data(), d_model, pos_dim, length_rows.data()},
             {bytes.data(), lengths.data(), scales.data(), ids.data(), ids.size()},
             {out.data(), d_model, accumulate});
         INFO("d_model " << d_model << ", accumulate " << accumulate << ", instruction set "
@@ -151,8 +149,7 @@ TEMPLATE_TEST_CASE("weights as they lie make the embeddings of centered rows, to
   const std::vector<float> scales = encoder.scales();
   kronecker::RowMajorMatrix<float> out(5, d_model);
   kernels::gather_sum<number_type<TestType>, RowType::float32>(
-      kernels::instruction_set(),
-      kernels::RowsAndLengthRows{{rows.data(), nullptr, d_model, pos_dim}, length_rows.data()},
+      kernels::instruction_set(), {rows.data(), nullptr, d_model, pos_dim, length_rows.data()},
       {tokens.bytes().data(), tokens.lengths().data(), scales.data(), ids.data(), ids.size()},
       {out.data(), d_model, false});
   const kronecker::RowMajorMatrix<float> centered = embedding.forward(ids);

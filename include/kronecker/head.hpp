@@ -280,7 +280,7 @@ class KroneckerHead {
     std::array<float, tokens_at_once> by_state;
     const kernels::OwnRows own = cells_.own_products(products, stride, gain_);
     const float* const length_products = cells_.length_products(products, stride);
-    const kernels::Rows rows{products, nullptr, stride, pos_dim};
+    const kernels::Rows rows{products, nullptr, stride, pos_dim, length_products};
     const auto visit_block = [&](kernels::Tokens block, std::size_t begin) {
       const TokenId* const ids = block.ids;
       const std::size_t end = begin + block.count;
@@ -294,14 +294,8 @@ class KroneckerHead {
           visit(first, std::size_t{0}, std::span<const float>(logits));
           continue;
         }
-        const auto sum = [&](const auto& any_rows) {
-          kernels::gather_sum<kernels::RowType::float32, kernels::RowType::float32>(
-              kernels::instruction_set(), any_rows, block, {by_token.data(), stride, false});
-        };
-        if (length_products != nullptr)
-          sum(kernels::RowsAndLengthRows{rows, length_products});
-        else
-          sum(rows);
+        kernels::gather_sum<kernels::RowType::float32, kernels::RowType::float32>(
+            kernels::instruction_set(), rows, block, {by_token.data(), stride, false});
         for (std::size_t n = 0; n < count; ++n) {
           for (std::size_t i = 0; i < block.count; ++i) logits[i] = by_token[i * stride + n];
           visit(first, n, std::span<const float>(logits));

@@ -116,13 +116,17 @@ class LearnedRows {
   /// The embeddings before the norm, of tokens as the kernels take them.
   template <class Out>
   void sum(const kernels::Tokens& tokens, const kernels::Output& out) const noexcept {
-    const kernels::Rows rows = rows_.view(pos_dim_);
-    if (length_rows_.size() > 0) return sum_with_length_rows<Out>(rows, tokens, out);
-    kernels::gather_sum<ProjectionRows<Scalar>::type, row_type_of<Out>()>(kernels::instruction_set(), rows,
+    kernels::gather_sum<ProjectionRows<Scalar>::type, row_type_of<Out>()>(kernels::instruction_set(), view(),
                                                                           tokens, out);
   }
 
  private:
+  kernels::Rows view() const noexcept {
+    kernels::Rows rows = rows_.view(pos_dim_);
+    rows.length_rows = length_rows_.data();
+    return rows;
+  }
+
   void add_length_rows(const DynamicEncoder& encoder) {
     if (encoder.has_length_rows()) length_rows_ = detail::length_rows(encoder, rows_);
   }
@@ -157,13 +161,6 @@ class LearnedRows {
     sum<Out>(tokens, out);
   }
 
-  template <class Out>
-  KRONECKER_OUT_OF_LINE void sum_with_length_rows(const kernels::Rows& rows, const kernels::Tokens& tokens,
-                                                  const kernels::Output& out) const noexcept {
-    kernels::gather_sum<ProjectionRows<Scalar>::type, row_type_of<Out>()>(
-        kernels::instruction_set(), kernels::RowsAndLengthRows{rows, length_rows_.data()}, tokens, out);
-  }
-
   /// In one sweep where that can be, else a few tokens at a time, which stay in the cache between their sum
   /// and their norm.
   template <class Out>
@@ -173,16 +170,12 @@ class LearnedRows {
     std::array<float, 16384> on_stack;
     std::vector<float> on_heap(width > on_stack.size() ? width : 0);
     const std::span<float> sums = on_heap.empty() ? std::span<float>(on_stack) : std::span<float>(on_heap);
-    const kernels::Rows rows = rows_.view(pos_dim_);
+    const kernels::Rows rows = view();
     const kernels::NormWeights weights{norm_->weight().data(), norm_->epsilon()};
     if constexpr (std::is_same_v<Out, float>) {
       if (kernels::can_gather_norm(rows, out)) {
-        const auto write_all = [&](const auto& any_rows) {
-          kernels::gather_norm<ProjectionRows<Scalar>::type>(kernels::instruction_set(), any_rows, tokens,
-                                                             weights, gain, sums.data(), out);
-        };
-        if (length_rows_.size() > 0) return write_all(kernels::RowsAndLengthRows{rows, length_rows_.data()});
-        return write_all(rows);
+        return kernels::gather_norm<ProjectionRows<Scalar>::type>(kernels::instruction_set(), rows, tokens,
+                                                                  weights, gain, sums.data(), out);
       }
     }
     const bool streams = kernels::pays_to_stream<row_type_of<Out>()>(rows, tokens, out);

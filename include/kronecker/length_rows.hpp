@@ -8,7 +8,7 @@
 ///     e = a_L * (sum_p w_{cell_p} + r_L),     r_L = -L * w_bar
 ///
 /// One reading of the weights makes the rows r_L, which kernels::gather_sum takes as
-/// kernels::RowsAndLengthRows. Codes that are rounded after z-normalization have such rows too, with another
+/// kernels::Rows::length_rows. Codes that are rounded after z-normalization have such rows too, with another
 /// factor: their mean is not 0, and centering would change the embedding.
 
 #include <kronecker/encoder.hpp>
@@ -67,7 +67,7 @@ SharedArray<float> length_rows(const DynamicEncoder& encoder, const ProjectionRo
   for (double& value : mean) value /= static_cast<double>(count);
   const auto lengths = static_cast<std::size_t>(encoder.pos_dim()) + 1;
   return SharedArray<float>::make(lengths * d_model, [&](std::span<float> all) {
-    std::fill_n(all.begin(), d_model, -0.0f);  // which adds nothing to any number
+    std::fill_n(all.begin(), d_model, 0.0f);
     for (std::size_t length = 1; length < lengths; ++length) {
       const double factor = encoder.length_row_factor(static_cast<int>(length));
       for (std::size_t i = 0; i < d_model; ++i)

@@ -25,9 +25,9 @@ namespace KRONECKER_NAMESPACE::kernels {
 
 /// Writes the norms of the embeddings of a sequence of tokens, times `gain`, with the instructions of `set`,
 /// which the processor must have; `can_gather_norm` says whether it can. `sums` is memory for d_model floats.
-/// `rows` are Rows or RowsAndLengthRows. O(d_model * bytes).
-template <RowType type, class AnyRows>
-static inline void gather_norm(InstructionSet set, const AnyRows& rows, const Tokens& tokens,
+/// O(d_model * bytes).
+template <RowType type>
+static inline void gather_norm(InstructionSet set, const Rows& rows, const Tokens& tokens,
                                const NormWeights& weights, float gain, float* sums,
                                const Output& output) noexcept {
 #ifdef KRONECKER_HAS_AVX

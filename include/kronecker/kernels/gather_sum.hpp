@@ -33,15 +33,11 @@ namespace KRONECKER_NAMESPACE::kernels {
 
 /// The rows that one token lights.
 struct LitRows {
-  const char* rows[255];       ///< In byte order.
-  std::size_t count;           ///< L.
+  const char* rows[256];       ///< In byte order; of floats, then that of the length, if there is one.
+  std::size_t count;           ///< How many: L, or L + 1.
   float scale;                 ///< a_L.
   const float* column_scales;  ///< As in Rows, or of the row of its own.
-};
-
-/// The same, and the row of its length.
-struct LitRowsAndLengthRow : LitRows {
-  const float* length_row;  ///< (d_model), as in RowsAndLengthRows.
+  const float* length_row;     ///< (d_model): that of the length, unless it is among `rows`; or null.
 };
 
 /// Columns that are summed for all tokens before the next ones: 4 KB of a row. Of long rows, the parts that
@@ -78,10 +74,10 @@ namespace KRONECKER_NAMESPACE::kernels {
 /// what is not a number becomes a quiet one. Accumulating, the embedding is first rounded to float32, then
 /// added in float32, and a token without bytes adds nothing. The output must not overlap the rows; what lies
 /// between one token's numbers and the next one's stays as it is. Rows of another type than `type`, and
-/// outputs of another than `out_type`, are not noticed. `rows` are Rows or RowsAndLengthRows.
+/// outputs of another than `out_type`, are not noticed.
 /// O(d_model * bytes).
-template <RowType type, RowType out_type, class AnyRows = Rows>
-static inline void gather_sum(InstructionSet set, const AnyRows& rows, const Tokens& tokens,
+template <RowType type, RowType out_type>
+static inline void gather_sum(InstructionSet set, const Rows& rows, const Tokens& tokens,
                               const Output& output) noexcept {
   static_assert(out_type != RowType::int8, "an output has no scales of columns");
 #ifdef KRONECKER_HAS_AVX

@@ -31,14 +31,11 @@ struct Rows {
   const float* column_scales;  ///< (d_model) for int8 rows, else null.
   std::size_t d_model;         ///< Length of a row.
   std::size_t pos_dim;         ///< Byte b at position p lights cell b * pos_dim + p.
-};
-
-/// The same with one more row for each length, which is added after those of the bytes. It turns rows that
-/// are not centered, weights as they lie or those of rounded codes, into z-normalized embeddings.
-struct RowsAndLengthRows : Rows {
-  /// (pos_dim + 1, d_model); those of lengths that no token has are not read. With int8 rows, each number is
-  /// divided by its column's scale. A row of its own counts as of length 0, whose row then adds nothing.
-  const float* length_rows;
+  /// (pos_dim + 1, d_model), or null: one more row for each length, which is added after those of the bytes.
+  /// It turns rows that are not centered, weights as they lie or those of rounded codes, into z-normalized
+  /// embeddings. With int8 rows, each number is divided by its column's scale. Those of length 0 and of
+  /// lengths that no token has are not read.
+  const float* length_rows = nullptr;
 };
 
 /// Which of 64 tokens have a row of their own.

@@ -61,18 +61,18 @@ void embed_arrays(const DynamicEncoder& encoder, bool subtracts_mean, const Arra
                   const void* values, std::size_t width, void* out, const Parallel& parallel) {
   const auto code_dim = static_cast<std::size_t>(encoder.code_dim());
   const auto pos_dim = static_cast<std::size_t>(encoder.pos_dim());
-  const kernels::Rows rows{values, nullptr, width, pos_dim};
+  kernels::Rows rows{values, nullptr, width, pos_dim};
   ask_for_large_pages(out, sequence.count() * width * kernels::size_of(out_type));
-  const auto sum = [&](const auto& any_rows) {
+  const auto sum = [&] {
     const std::size_t parts = part_count(sequence.byte_count() * width, parallel.most, sequence.count());
     parallel(parts, [&](std::size_t part) {
       const Range some = part_of(sequence.count(), 1, part, parts);
       auto* const to = static_cast<char*>(out) + some.begin * width * kernels::size_of(out_type);
-      kernels::gather_sum<type, out_type>(kernels::instruction_set(), any_rows, sequence.part(some),
+      kernels::gather_sum<type, out_type>(kernels::instruction_set(), rows, sequence.part(some),
                                           {to, width, false});
     });
   };
-  if (!subtracts_mean) return sum(rows);
+  if (!subtracts_mean) return sum();
 
   const std::vector<std::uint8_t> lengths = sequence.different_lengths();
   const std::unique_ptr<float[]> length_rows(new float[(pos_dim + 1) * width]);
@@ -83,7 +83,8 @@ void embed_arrays(const DynamicEncoder& encoder, bool subtracts_mean, const Arra
                               length_rows.get());
     });
   }
-  sum(kernels::RowsAndLengthRows{rows, length_rows.get()});
+  rows.length_rows = length_rows.get();
+  sum();
 }
 
 /// The gradient of some columns of the rows, and what it takes to compute it.
