@@ -57,6 +57,7 @@ expect(2 "embed_text: .*text.txt: not a SentencePiece model" embed_text --tokeni
 expect(2 "embed_text: .*text.txt: not a .npy file" embed_text --projection ${DATA}/text.txt)
 expect(2 "embed_text: .*expected an array of .d_model, 4096., for pos_dim 16" embed_text
   --projection embed_text_output/embeddings.npy)
+expect(2 "embed_text: give --projection or --d-model, not both" embed_text --projection none.npy --d-model 8)
 expect(2 "embed_text: --pos-dim: .300. is not a whole number from 1 to 255" embed_text --pos-dim 300)
 file(WRITE ${BINARY}/empty.txt "")
 expect(2 "embed_text: empty.txt: there is no text to embed" embed_text empty.txt)
@@ -130,7 +131,7 @@ expect(0 "\"format\": \"SentencePiece model\"" kron inspect --json ${vocabulary}
 expect(2 "kron: .*english_8k.model: a vocabulary .SentencePiece model. has no weights for --check to read" kron inspect
   --check ${vocabulary})
 expect(0 "\"tokens\": 8000" kron inspect --json ${vocabulary})
-expect(0 "8000 tokens.*0 are truncated.*same bytes: 36 '!' " kron audit ${vocabulary} --svg audit.svg)
+expect(0 "8000 tokens.*0 truncated.*same bytes: 36 '!' " kron audit ${vocabulary} --svg audit.svg)
 expect(0 "\"colliding\": " kron audit --vocabulary ${vocabulary} --json)
 if(EXISTS /dev/stdout)
   expect(0 "<svg .*</svg>\n.*8000 tokens" kron audit --vocabulary ${vocabulary} --svg /dev/stdout)
@@ -145,9 +146,17 @@ expect(0 "with the output head +6.1M -> +9.3M +..51.20 %.*whole model +10.0M -> 
 expect(0 "\"untied_head_parameters\": 6144000,.*\"model_parameters\": {\n *\"table\": 20000000,\n *\"kronecker\": 17001728"
   kron audit ${vocabulary} --pos-dim 16 --json --model-parameters 20000000)
 expect(2 "kron: a model of 5 parameters is smaller than its table" kron audit --vocabulary ${vocabulary} --model-parameters 5)
-expect(0 "1.0000 .*' government'" kron neighbors --vocabulary ${vocabulary} --count 3 " government")
-expect(0 "\"cosine\": 1.0" kron neighbors --vocabulary ${vocabulary} --json " government")
+expect(0 "1.0000 .*' government'" kron neighbors ${vocabulary} --count 3 " government")
+expect(0 "\"cosine\": 1.0" kron neighbors ${vocabulary} --json " government")
 expect(0 "cosine of 'compute' and 'computer' at pos_dim 32: 0.935357.*c:3168 +c:3168 +shared" kron compare compute computer)
+
+# expect_empty(ERROR ARGUMENT...): kron with these arguments and an empty one says this.
+function(expect_empty expected)
+  execute_process(COMMAND ${FOLDER}/kron ${ARGN} "" WORKING_DIRECTORY ${BINARY} RESULT_VARIABLE result ERROR_VARIABLE error)
+  if(NOT result EQUAL 2 OR NOT error STREQUAL expected)
+    message(FATAL_ERROR "kron ${ARGN} '': ${result}, ${error}")
+  endif()
+endfunction()
 
 # A projection of 1 x (256 * 4); "   ?" is a float of about 0.6.
 string(REPEAT "   ?" 1024 weights)
@@ -155,7 +164,8 @@ write_npy(weight.npy "(1, 1024)" "${weights}")
 expect(2 "kron: header.txt: expected a safetensors file, found JSON" kron import header.txt --vocabulary ${vocabulary} --output model.kron)
 expect(0 "wrote model.kron: 8000 tokens, pos_dim 4, d_model 1" kron import weight.npy --vocabulary ${vocabulary}
   --output model.kron --no-z-normalize)
-expect(0 "an embedding of 8000 tokens into 1 dimensions.*z-normalized: no.*not finite: 0" kron inspect --check model.kron)
+expect(0 "an embedding of 8000 tokens into 1 dimension.*z-normalized: no.*not finite: 0" kron inspect --check model.kron)
+expect_empty("kron: --name is empty\n" export model.kron --output none.safetensors --name)
 expect(0 "wrote table.safetensors: wte.weight of .8000, 1. F16" kron export model.kron --name wte.weight --type F16
   --output table.safetensors)
 expect(0 "F16  wte.weight .8000, 1." kron inspect table.safetensors)
@@ -197,8 +207,8 @@ foreach(rows F32 BF16 F16 I8)
   expect(0 "\"rows\": \"${rows}\"" kron inspect --json ${rows}.kron)
   expect(0 "wrote ids.npy: 1 x 1 float32" kron embed ${rows}.kron --ids 8063 --output ids.npy)
   expect(0 "wrote padded.safetensors: weight of .8064, 1. F32" kron export ${rows}.kron --name weight --output padded.safetensors)
-  expect(0 "' govxxx'\n.*  ' gov'" kron neighbors --model ${rows}.kron --count 8000 " govxxx")
-  expect(0 "' government'\n" kron neighbors --model ${rows}.kron --vocabulary ${vocabulary} " government")
+  expect(0 "' govxxx'\n.*  ' gov'" kron neighbors ${rows}.kron --count 8000 " govxxx")
+  expect(0 "' government'\n" kron neighbors ${rows}.kron --vocabulary ${vocabulary} " government")
 endforeach()
 file(RENAME ${BINARY}/weight.bin ${BINARY}/weight.npy)
 expect(0 "the table has 64 rows more than there are tokens: ids from 8000 on are tokens without bytes" kron fit
@@ -211,11 +221,16 @@ expect(2 "kron: none/fit.kron: cannot be written: there is no folder none" kron 
   --output none/fit.kron)
 expect(0 "kron: tokens from id 80 on are left out: 7920 of 8000\nwrote small.kron: 80 tokens" kron import weight.npy ${vocabulary}
   --vocab-size 80 --output small.kron)
-expect(0 "tokens from id 1 on are left out.*wrote small.kron: 1 tokens" kron fit weight.npy ${vocabulary} --vocab-size 1 --output small.kron)
-expect(2 "kron: --pos-dim is not for a saved embedding" kron neighbors --model F32.kron --pos-dim 3 a)
+expect(0 "tokens from id 1 on are left out.*wrote small.kron: 1 token" kron fit weight.npy ${vocabulary} --vocab-size 1 --output small.kron)
+expect(2 "kron: --pos-dim is not for a saved embedding" kron neighbors F32.kron --pos-dim 3 a)
 expect(2 "kron: a: cannot open the file" kron neighbors a b)
 expect(2 "kron: WORD is missing" kron neighbors F32.kron)
-expect(0 "' govxxx'\n.*  ' gov'" kron neighbors F32.kron --count 8000 " govxxx")
+expect_empty("kron: a WORD is empty: without bytes, nothing is near it\n" neighbors F32.kron a)
+expect(2 "kron: --vocabulary is for a saved embedding, and .* is none" kron neighbors ${vocabulary} --vocabulary F32.kron a)
+expect(2 "kron: F32.kron: --words is for tokenizers" kron neighbors F32.kron --words a)
+expect(2 "kron: F32.kron: --reference is for tokenizers" kron tokens F32.kron --reference)
+expect(2 "kron: table.safetensors: --special is for tokenizers" kron inspect table.safetensors --special a=1)
+expect(0 "at pos_dim 2: 1.0*\n  'abc' is cut to 2 of its 3 bytes\n  position" kron compare --pos-dim 2 abc ab)
 
 # A checkpoint in several files, one of them with a weight that is not a number.
 execute_process(COMMAND printf "H\\0\\0\\0\\0\\0\\0\\0{\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"__metadata__\":{}}\\0\\0\\0\\0\\377\\377\\377\\177"
@@ -229,7 +244,7 @@ expect(0 "weights that are not finite: 0" kron inspect --check table.safetensors
 file(WRITE ${BINARY}/damaged.safetensors "{\"b\":")
 expect(2 "kron: damaged.safetensors: expected a safetensors file, found JSON" kron inspect damaged.safetensors)
 expect_unwritten(kron inspect table.safetensors)
-expect_unwritten(kron neighbors --vocabulary ${vocabulary} --count 8000 a)
+expect_unwritten(kron neighbors ${vocabulary} --count 8000 a)
 expect_unwritten(kron --version)
 expect(0 "wrote ids.npy: 3 x 1 float32" kron embed model.kron --ids 1,2,3 --output ids.npy)
 expect(0 "wrote words.npy: 2 x 1 float32" kron embed model.kron --string unseen --string word --output words.npy)
@@ -265,17 +280,22 @@ foreach(command inspect tokens audit neighbors compare fit import embed export)
 endforeach()
 expect(2 "kron: there is no command 'inspct': is it inspect.; the commands are inspect, tokens, audit" kron inspct x)
 expect(2 "kron: there is no command 'zzzzzz'; the commands are" kron help zzzzzz)
+expect(0 "\n  inspect " kron help help)
+expect(2 "kron: --json goes behind inspect\n" kron --json inspect x)
 expect(2 "kron: there is no option --vocab-sise; is it --vocab-size." kron import a b --output c --vocab-sise 3)
 expect(2 "kron: --rows: 'I9' is not F32, BF16, F16 or I8" kron import a b --output c --rows I9)
 
 # Lists of tokens, and scripts: DejaVu's Greek letters are among the tokens, most others are Latin.
-expect(0 "0  '<unk>' +special\n +1  '<s>' +special\n +2  '</s>' +special\n$" kron tokens ${vocabulary} --only special)
+expect(0 "0  '<unk>' +special token\n +1  '<s>' +special token\n +2  '</s>' +special token\n$" kron tokens ${vocabulary} --only special)
 expect(0 "\n +10  .*\n +1  '<s>'" kron tokens ${vocabulary} --ids 010,1)
-expect(0 "\"id\":1,\"bytes\":{\"hex\":\"3c733e\",\"text\":\"<s>\"},\"special\":true,\"remarks\":.\"special\"." kron tokens
+expect(0 "\"id\":1,\"bytes\":{\"hex\":\"3c733e\",\"text\":\"<s>\"},\"special\":true,\"why\":\"special token\",\"remarks\":..}" kron tokens
   ${vocabulary} --ids 1 --json)
 expect(0 "' government'" kron tokens ${vocabulary} --containing government)
-expect(0 "id  bytes.*' gov'\n.*' gov' +the bytes of " kron tokens F32.kron --containing " gov")
+expect(0 "id  bytes.*' gov' +as saved\n.*' gov' +as saved +the bytes of " kron tokens F32.kron --containing " gov")
+expect(0 "13  '.n' +byte token <0x0A>\n" kron tokens ${vocabulary} --containing "\n")
+expect(0 "' government' +SentencePiece piece\n" kron tokens ${vocabulary} --containing " government")
 expect(0 "special: 0 '<unk>', 1 '<s>', 2 '</s>'" kron inspect ${vocabulary})
+expect(2 "kron: give --by-script or --tied, not both" kron audit ${vocabulary} --by-script --tied)
 expect(0 "8000 tokens by script.*\n  Latin +7601 +0 +0 +16 +14\n.*\n  Greek +60" kron audit ${vocabulary} --by-script)
 expect(0 "\"script\": \"Greek\",\n *\"tokens\": 60" kron audit ${vocabulary} --by-script --json --svg scripts.svg)
 file(READ ${BINARY}/scripts.svg svg)
@@ -343,11 +363,15 @@ expect_streams("^$" "wrote ids.npy" kron embed model.kron --ids 1 --output ids.n
 # What an array, a GGUF model and an ONNX model have in them.
 expect(0 "weight.npy: a NumPy array of .1, 1024., type <f4\n" kron inspect weight.npy)
 expect(1 "weights that are not finite: 1" kron inspect --check nan.npy)
-expect(0 "model.gguf: a GGUF file of 1 tensors\n  F16  token_embd.weight .8000, 1.\n" kron inspect model.gguf)
+expect(0 "model.gguf: a GGUF file of 1 tensor\n  F16  token_embd.weight .8000, 1.\n  weights that are not finite: 0\n" kron
+  inspect --check model.gguf)
+execute_process(COMMAND printf "GGUF\\3\\0\\0\\0\\1\\0\\0\\0\\0\\0\\0\\0\\2\\0\\0\\0\\0\\0\\0\\0\\24\\0\\0\\0\\0\\0\\0\\0tokenizer.ggml.model\\10\\0\\0\\0\\4\\0\\0\\0\\0\\0\\0\\0bert\\25\\0\\0\\0\\0\\0\\0\\0tokenizer.ggml.tokens\\11\\0\\0\\0\\10\\0\\0\\0\\1\\0\\0\\0\\0\\0\\0\\0\\1\\0\\0\\0\\0\\0\\0\\0a\\1\\0\\0\\0\\0\\0\\0\\0w\\1\\0\\0\\0\\1\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0"
+  OUTPUT_FILE ${BINARY}/bert.gguf)  # a vocabulary that is not read, and a tensor w
+expect_streams("^bert.gguf: a GGUF file of 1 tensor\n  F32  w .1.\n$" "kron: bert.gguf: .*'bert' .WordPiece." kron inspect bert.gguf)
 expect(0 "\"kind\": \"GGUF\",.*\"shape\": .\n *8000,\n *1\n" kron inspect --json model.gguf)
 execute_process(COMMAND printf "\\10\\7\\22\\1x\\72N\\12\\10\\42\\6Gather\\52\\12\\10\\2\\10\\3\\20\\1B\\2w\\12Z\\32\\12\\3ids\\22\\23\\12\\21\\10\\7\\22\\15\\12\\7\\22\\5batch\\12\\2\\10\\3b\\32\\12\\3out\\22\\23\\12\\21\\10\\1\\22\\15\\12\\7\\22\\5batch\\12\\2\\10\\3B\\2\\20\\15"
   OUTPUT_FILE ${BINARY}/small.onnx)  # a Gather of ids into a tensor of which the name ends in a newline
-expect(0 "an ONNX model of 1 nodes, operators of opset 13, from\n  I64  ids .batch, 3.\nto\n  F32  out .batch, 3.\nwith 1 tensors\n  F32  w.n .2, 3.\n"
+expect(0 "an ONNX model of 1 node, operators of opset 13, from\n  I64  ids .batch, 3.\nto\n  F32  out .batch, 3.\nwith 1 tensor\n  F32  w.n .2, 3.\n"
   kron inspect small.onnx)
 expect(0 "\"name\": \"w.n\",\n *\"type\": \"F32\"" kron inspect --json small.onnx)
 
@@ -393,7 +417,7 @@ if(EXISTS /dev/stdin)
     message(FATAL_ERROR "kron import -: ${error}")
   endif()
 endif()
-expect(0 "\n +2  '<.eot.>' +special\n +3  '<.end.>' +special" kron tokens ranks.tiktoken --special "<|eot|>=2" --special specials.txt)
+expect(0 "\n +0  '!' +base64\n.*\n +2  '<.eot.>' +special token\n +3  '<.end.>' +special token" kron tokens ranks.tiktoken --special "<|eot|>=2" --special specials.txt)
 expect(2 "kron: expected a special token and its id" kron tokens ranks.tiktoken --special "<|eot|>")
 file(WRITE ${BINARY}/pointer.safetensors "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
 expect(2 "kron: pointer.safetensors: expected a safetensors file, found a git-lfs pointer: run git lfs pull" kron inspect
@@ -401,8 +425,21 @@ expect(2 "kron: pointer.safetensors: expected a safetensors file, found a git-lf
 expect(2 "kron: pointer.safetensors: expected a safetensors file, found a git-lfs pointer: run git lfs pull" kron fit
   pointer.safetensors added.json --output none.kron)
 
-# Lines are as wide as the terminal, if it says how wide that is.
-foreach(width 40 80)
+# Columns stand below each other behind characters of two columns (U+65E5 U+672C), and marks of none (U+0301).
+file(WRITE ${BINARY}/columns.tiktoken "5pel5pys 0\nZcyB 1\n")
+string(REPEAT " " 16 behind_wide)
+string(REPEAT " " 19 behind_mark)
+expect(0 "\n      0  '日本'${behind_wide}base64\n      1  'é'${behind_mark}base64\n" kron tokens columns.tiktoken)
+
+# Lines are as wide as the terminal, if it says how wide that is; 60 columns are enough for the tables.
+foreach(command "audit;${vocabulary}" "audit;${vocabulary};--by-script")
+  execute_process(COMMAND ${CMAKE_COMMAND} -E env COLUMNS=60 ${FOLDER}/kron ${command} OUTPUT_VARIABLE output
+    COMMAND_ERROR_IS_FATAL ANY)
+  if(NOT output MATCHES "truncated  colliding\n|colliding uncut apart\n")
+    message(FATAL_ERROR "kron ${command}: a table is cut at 60 columns: ${output}")
+  endif()
+endforeach()
+foreach(width 40 60 80)
   foreach(command "audit;${vocabulary}" "audit;${vocabulary};--by-script" "tokens;${vocabulary};--only;repeated"
       "inspect;table.safetensors" "neighbors;${vocabulary};government")
     execute_process(COMMAND ${CMAKE_COMMAND} -E env COLUMNS=${width} ${FOLDER}/kron ${command} WORKING_DIRECTORY ${BINARY}
@@ -418,7 +455,7 @@ foreach(width 40 80)
 endforeach()
 
 # Whoever reads may stop early.
-execute_process(COMMAND ${FOLDER}/kron neighbors --vocabulary ${vocabulary} --count 8000 a COMMAND head -1
+execute_process(COMMAND ${FOLDER}/kron neighbors ${vocabulary} --count 8000 a COMMAND head -1
   RESULTS_VARIABLE results OUTPUT_VARIABLE output)
 if(NOT results STREQUAL "0;0" OR NOT output STREQUAL "'a'\n")
   message(FATAL_ERROR "kron with a reader that stops early: ${results}, ${output}")

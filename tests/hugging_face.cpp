@@ -120,6 +120,7 @@ TEST_CASE("the reference's strings follow the tokenizer's own decoder") {
   CHECK(gemmas.bytes(3) == "the ");
   CHECK(gemmas.bytes(4) == "\xE2\x96\x81<s>");
   CHECK(gemmas.is_special(4));
+  CHECK(gemmas.kind(0) == kronecker::TokenKind::reference);
   CHECK(gemmas.bytes(5) == "\n");
   CHECK(gemmas.notes().empty());
 
@@ -250,7 +251,7 @@ TEST_CASE("a model whose strings do not say what bytes they stand for is refused
   const auto of_type = [](const std::string& type) {
     return R"({"model": {"type": ")" + type + R"(", "vocab": {"##a": 0}}})";
   };
-  const std::string as_words = ", and WordPiece as words (TokenText::words)";
+  const std::string as_words = ", and WordPiece as words (TokenText::words; kron --words)";
   CHECK(hugging_face_message(of_type("WordPiece")) ==
         "model.type is WordPiece" + lost + supported + as_words);
   CHECK(hugging_face_message(of_type("WordLevel")) == "model.type is WordLevel" + lost + supported);

@@ -4,6 +4,7 @@
 
 using kronecker::ordinary_tokens_from;
 using kronecker::resized;
+using kronecker::TokenKind;
 using kronecker::Vocabulary;
 
 TEST_CASE("a vocabulary gets as many ids as a table has rows, and says what it leaves out") {
@@ -14,6 +15,8 @@ TEST_CASE("a vocabulary gets as many ids as a table has rows, and says what it l
   CHECK(longer.bytes(5).empty());
   CHECK(longer.is_special(2));
   CHECK(!longer.is_special(5));
+  CHECK(longer.kind(3) == TokenKind::bytes);
+  CHECK(longer.kind(4) == TokenKind::hole);
   CHECK(longer.notes().empty());
   const Vocabulary shorter = resized(vocabulary, 2);
   CHECK(shorter.size() == 2);

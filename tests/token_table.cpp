@@ -9,11 +9,11 @@
 #include <vector>
 
 using kronecker::FileError;
+using kronecker::TokenKind;
 using kronecker::TokenText;
 using kronecker::detail::bytes_of_token;
 using kronecker::detail::LeadingSpace;
 using kronecker::detail::reference_string;
-using kronecker::detail::TokenKind;
 using kronecker::detail::TokenTable;
 
 namespace {
@@ -92,6 +92,35 @@ TEST_CASE("a table of tokens has holes where no token was put") {
   CHECK(vocabulary.bytes(3) == "c");
   CHECK(vocabulary.is_special(3));
   CHECK_FALSE(vocabulary.is_special(1));
+}
+
+TEST_CASE("a vocabulary tells which kind each of its tokens was taken for") {
+  const auto kinds = [](TokenText text) {
+    TokenTable table("file", 10);
+    const std::vector<kronecker::detail::TokenString> tokens{{"\xC4\xA0the", TokenKind::byte_level},
+                                                             {"plain text", TokenKind::byte_level},
+                                                             {"<0x0A>", TokenKind::byte_piece},
+                                                             {"<0x0A>", TokenKind::piece},
+                                                             {"the", TokenKind::piece},
+                                                             {"a", TokenKind::bytes},
+                                                             {"<s>", TokenKind::special},
+                                                             {"", TokenKind::unused}};
+    for (std::size_t id = 0; id < tokens.size(); ++id) table.token(id) = tokens[id];
+    table.token(9) = {"b", TokenKind::text};
+    table.assume(LeadingSpace::kept);
+    const auto vocabulary = std::move(table).vocabulary(text);
+    std::vector<TokenKind> found;
+    for (kronecker::TokenId id = 0; id < vocabulary.size(); ++id) found.push_back(vocabulary.kind(id));
+    return found;
+  };
+  CHECK(kinds(TokenText::raw) == std::vector{TokenKind::byte_level, TokenKind::text, TokenKind::byte_piece,
+                                             TokenKind::text, TokenKind::piece, TokenKind::bytes,
+                                             TokenKind::special, TokenKind::unused, TokenKind::hole,
+                                             TokenKind::text});
+  CHECK(kinds(TokenText::reference) ==
+        std::vector{TokenKind::reference, TokenKind::reference, TokenKind::reference, TokenKind::reference,
+                    TokenKind::reference, TokenKind::reference, TokenKind::special, TokenKind::unused,
+                    TokenKind::hole, TokenKind::reference});
 }
 
 TEST_CASE("what is noted about a table of tokens is said once, by its vocabulary") {

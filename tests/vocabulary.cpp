@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+using kronecker::TokenKind;
 using kronecker::Vocabulary;
 
 TEST_CASE("a token id leads to its bytes") {
@@ -64,6 +65,20 @@ TEST_CASE("special tokens are told from the rest") {
   CHECK_THROWS_AS(vocabulary.is_special(3), std::out_of_range);
   CHECK(message_of<std::out_of_range>([] { Vocabulary::with_special_ids({"a"}, {1}); }) ==
         "token id 1 is outside the vocabulary of 1 tokens");
+}
+
+TEST_CASE("a vocabulary tells why a token stands for its bytes") {
+  const Vocabulary vocabulary =
+      Vocabulary::with_kinds({"a", "", "<s>"}, {TokenKind::piece, TokenKind::hole, TokenKind::special});
+  CHECK(vocabulary.kind(0) == TokenKind::piece);
+  CHECK(vocabulary.kind(1) == TokenKind::hole);
+  CHECK(vocabulary.is_special(2));
+  CHECK_FALSE(vocabulary.is_special(0));
+  CHECK(Vocabulary({"a"}).kind(0) == TokenKind::bytes);
+  CHECK_THROWS_AS(vocabulary.kind(3), std::out_of_range);
+  CHECK(message_of<std::invalid_argument>([] {
+          Vocabulary::with_kinds({"a", "b"}, {TokenKind::text});
+        }) == "1 kinds for 2 tokens");
 }
 
 TEST_CASE("a vocabulary without tokens is refused") {

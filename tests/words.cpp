@@ -5,9 +5,9 @@
 #include <string>
 #include <utility>
 
+using kronecker::TokenKind;
 using kronecker::TokenText;
 using kronecker::Vocabulary;
-using kronecker::detail::TokenKind;
 using kronecker::detail::TokenTable;
 
 namespace {

@@ -42,6 +42,15 @@ auto on_values_of(const std::string& path, Work&& work) {
   }
 }
 
+/// Makes the folder, if it is not there yet; throws FileError with the reason if it cannot be made.
+inline void create_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error)
+    kronecker::detail::fail<kronecker::FileError>(folder.string(),
+                                                  ": cannot create the folder: ", error.message());
+}
+
 /// Throws FileError if the file at `path` surely cannot be written: said before the work, not after it.
 inline void check_output(const std::filesystem::path& path) {
   namespace fs = std::filesystem;

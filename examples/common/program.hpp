@@ -119,6 +119,7 @@ inline std::string parse_message(const CLI::App& program, const CLI::ParseError&
   const auto before = [&](std::string_view end) { return what.substr(0, what.find(end)); };
   const auto after = [&](std::string_view start) { return what.substr(what.find(start) + start.size()); };
   if (dynamic_cast<const CLI::RequiredError*>(&error)) {
+    if (what.starts_with("A subcommand")) return "COMMAND is missing";
     const CLI::Option* option = app->get_option_no_throw(before(" is required"));
     const bool is_argument = option != nullptr && option->get_positional();
     return (is_argument ? option->get_name(/*positional=*/true) : before(" is required")) + " is missing";
@@ -137,6 +138,7 @@ inline std::string parse_message(const CLI::App& program, const CLI::ParseError&
   for (const CLI::Option* option : app->get_options({}))
     for (const std::string& word : option->get_lnames()) known.push_back("--" + word);
   const std::string nearest = nearest_word(unknown.front(), known);
+  if (nearest == unknown.front()) return fmt::format("{} goes behind {}", nearest, app->get_name());
   return fmt::format("there is no option {}{}", unknown.front(),
                      nearest.empty() ? "" : fmt::format("; is it {}?", nearest));
 }

@@ -2,6 +2,8 @@
 
 /// The terminal that a program prints to, if it does: how wide it is, and lines that fit.
 
+#include "character_width.hpp"
+
 #include <kronecker/utf8.hpp>
 
 #include <algorithm>
@@ -45,17 +47,7 @@ inline std::size_t output_width() {
   return width > 0 ? std::max<std::size_t>(width, 20) : (std::numeric_limits<std::size_t>::max)();
 }
 
-/// How many columns a character takes at most.
-constexpr std::size_t columns_of(char32_t c) {
-  const bool is_wide = (c >= 0x1100 && c <= 0x115F) || (c >= 0x2E80 && c <= 0xA4CF) ||
-                       (c >= 0xA960 && c <= 0xA97F) || (c >= 0xAC00 && c <= 0xD7FF) ||
-                       (c >= 0xF900 && c <= 0xFAFF) || (c >= 0xFE10 && c <= 0xFE6F) ||
-                       (c >= 0xFF00 && c <= 0xFF60) || (c >= 0xFFE0 && c <= 0xFFE6) ||
-                       (c >= 0x1F000 && c <= 0x1FAFF) || (c >= 0x20000 && c <= 0x3FFFF);
-  return is_wide || (c >= 0x231A && c <= 0x2B55) ? 2 : 1;
-}
-
-/// The columns that a text takes at most.
+/// The columns that a text takes.
 constexpr std::size_t columns_of(std::string_view text) {
   std::size_t columns = 0;
   while (!text.empty()) {

@@ -27,6 +27,7 @@ namespace {
 
 using examples::short_number;
 using examples::shown;
+using examples::shown_name;
 using kronecker::RowMajorMatrix;
 using kronecker::TokenId;
 using Encoder = kronecker::DynamicEncoder;
@@ -47,15 +48,7 @@ struct Options {
 
 /// What output and errors call the text.
 std::string name_of_text(const Options& options) {
-  return options.text == "-" ? "standard input" : options.text;
-}
-
-void create_folder(const std::filesystem::path& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error)
-    throw kronecker::FileError(fmt::format("{}: cannot create the folder: {}",
-                                           kronecker::shown_text(folder.string()), error.message()));
+  return options.text == "-" ? "standard input" : shown_name(options.text);
 }
 
 std::string read_text(const std::string& name) {
@@ -114,7 +107,7 @@ void write_embeddings(const std::filesystem::path& path, const Embedding& embedd
     progress.update(done);
     return out;
   });
-  fmt::print("\nEmbeddings: {} x {} float32 written to {}\n", ids.size(), d_model, path.string());
+  fmt::print("\nEmbeddings: {} x {} float32 written to {}\n", ids.size(), d_model, shown_name(path.string()));
 }
 
 void print_cost_row(const std::string& name, const kronecker::EmbeddingSizes& sizes) {
@@ -200,21 +193,19 @@ void print_published_pairs() {
 
 int run(const Options& options) {
   const std::string text = read_text(options.text);
-  if (text.empty())
-    throw kronecker::FileError(kronecker::shown_text(name_of_text(options)) + ": there is no text to embed");
+  if (text.empty()) throw kronecker::FileError(name_of_text(options) + ": there is no text to embed");
   const examples::Tokenizer tokenizer(options.tokenizer);
   const kronecker::Vocabulary vocabulary = kronecker::load_sentencepiece(options.tokenizer);
   const Encoder encoder(256, options.pos_dim);
   const Embedding embedding = make_embedding(options, encoder, vocabulary);
-  create_folder(options.output);
+  examples::create_folder(options.output);
   const std::vector<TokenId> ids = tokenizer.encode(text);
   if (ids.empty())
-    throw kronecker::FileError(kronecker::shown_text(name_of_text(options)) +
-                               ": the tokenizer finds no token in the text");
+    throw kronecker::FileError(name_of_text(options) + ": the tokenizer finds no token in the text");
 
   fmt::print("{}: {} bytes, {} tokens of {} ({} tokens, {} longer than {} bytes)\n", name_of_text(options),
-             text.size(), ids.size(), options.tokenizer, vocabulary.size(), embedding.truncated_tokens(),
-             encoder.pos_dim());
+             text.size(), ids.size(), shown_name(options.tokenizer), vocabulary.size(),
+             embedding.truncated_tokens(), encoder.pos_dim());
   std::string spelled;
   for (const TokenId id : ids) spelled += vocabulary.bytes(id);
   if (spelled != text)
@@ -229,7 +220,7 @@ int run(const Options& options) {
   embed_text::draw_codes(options.output / "codes.svg", encoder, options.drawn);
   fmt::print("\nPicture of the codes of");
   for (const std::string& word : options.drawn) fmt::print(" {}", shown(word));
-  fmt::print(": {}\n", (options.output / "codes.svg").string());
+  fmt::print(": {}\n", shown_name((options.output / "codes.svg").string()));
   return 0;
 }
 
@@ -243,21 +234,26 @@ int main(int argc, char** argv) {
   app.add_option("--tokenizer", options.tokenizer, "SentencePiece BPE model")
       ->type_name("FILE")
       ->capture_default_str();
-  app.add_option("--projection", options.projection,
-                 "Learned weights, a .npy array of floats, (d_model, 256 * pos_dim); random if not given")
-      ->type_name("FILE");
+  auto* projection = app.add_option(
+      "--projection", options.projection,
+      "Learned weights, a .npy array of floats, (d_model, 256 * pos_dim); random if not given");
+  projection->type_name("FILE");
   app.add_option("--seed", options.seed, "Seed of the random projection")
+      ->type_name("NUMBER")
       ->transform(examples::whole_number())
+      ->excludes(projection)
       ->capture_default_str();
-  app.add_option("--d-model", options.d_model, "Width of the embeddings, without --projection")
+  app.add_option("--d-model", options.d_model, "Width of the embeddings")
       ->type_name("NUMBER")
       ->transform(examples::whole_number(1, 65536))
+      ->excludes(projection)
       ->capture_default_str();
   app.add_option("--pos-dim", options.pos_dim, "Bytes kept of a token")
       ->type_name("NUMBER")
       ->transform(examples::whole_number(1, 255))
       ->capture_default_str();
   app.add_option("--tokens", options.shown_tokens, "Number of tokens to print")
+      ->type_name("NUMBER")
       ->transform(examples::whole_number())
       ->capture_default_str();
   app.add_option("--word", options.words, "Word to look up neighbors of; may be repeated")

@@ -22,23 +22,28 @@ class Audit {
                                     "Show which tokens of a vocabulary are cut or cannot be told apart")) {
     vocabulary_.add(*parser_)->required();
     add_pos_dim(*parser_, pos_dim_);
+    auto* by_script = parser_->add_flag(
+        "--by-script", by_script_,
+        "Tokens cut and colliding by Unicode script, and the smallest pos_dim without either");
     parser_->add_option("--d-model", d_model_, "Width of the embeddings, for the costs")
         ->type_name("NUMBER")
         ->transform(examples::whole_number(1, 65536))
+        ->excludes(by_script)
         ->capture_default_str();
     parser_->add_option("--groups", shown_groups_, "Number of groups of equal tokens to print")
         ->type_name("NUMBER")
         ->transform(examples::whole_number())
+        ->excludes(by_script)
         ->capture_default_str();
-    parser_->add_flag("--tied", is_tied_,
-                      "The model's output head has the weights of its table, for the costs");
+    parser_
+        ->add_flag("--tied", is_tied_, "The model's output head has the weights of its table, for the costs")
+        ->excludes(by_script);
     parser_
         ->add_option("--model-parameters", model_parameters_,
                      "Parameters of the whole model with its table, for the costs")
         ->type_name("NUMBER")
-        ->transform(examples::whole_number());
-    parser_->add_flag("--by-script", by_script_,
-                      "Tokens cut and colliding by Unicode script, and the smallest pos_dim without either");
+        ->transform(examples::whole_number())
+        ->excludes(by_script);
     parser_
         ->add_option(
             "--svg", svg_,
@@ -107,25 +112,23 @@ class Audit {
       return 0;
     }
     print_text(0,
-               fmt::format("{} at pos_dim {}: {} tokens by script", shown_name(vocabulary_.path), pos_dim_,
-                           vocabulary.size()),
+               fmt::format("{} at pos_dim {}: {} by script", shown_name(vocabulary_.path), pos_dim_,
+                           counted(vocabulary.size(), "token")),
                to_);
-    print_row(fmt::format("  {:<24}{:>8}{:>8}{:>11}{:>13}{:>16}", "", "tokens", "cut", "colliding",
-                          "no cut from", "no collision"),
-              to_);
+    constexpr auto columns = "  {:<23} {:>6} {:>5} {:>9} {:>5} {:>5}";
+    print_row(fmt::format(columns, "", "tokens", "cut", "colliding", "uncut", "apart"), to_);
     const auto shown_pos_dim = [](int pos_dim) {
       return pos_dim < kronecker::no_pos_dim ? std::to_string(pos_dim) : "none";
     };
     for (const ScriptCoverage& script : scripts)
-      print_row(
-          fmt::format("  {:<24}{:>8}{:>8}{:>11}{:>13}{:>16}", script.script, script.tokens, script.truncated,
-                      script.colliding, shown_pos_dim(script.pos_dim_without_truncation),
-                      shown_pos_dim(script.pos_dim_without_collisions)),
-          to_);
+      print_row(fmt::format(columns, script.script, script.tokens, script.truncated, script.colliding,
+                            shown_pos_dim(script.pos_dim_without_truncation),
+                            shown_pos_dim(script.pos_dim_without_collisions)),
+                to_);
     print_text(
         2,
-        "The last columns are the smallest pos_dims without a token that is cut, and without two of other "
-        "bytes that share a code.",
+        "uncut and apart: the smallest pos_dims without a token that is cut, and without two of other bytes "
+        "that share a code.",
         to_);
     return 0;
   }
@@ -156,8 +159,8 @@ class Audit {
                 to_);
     };
     print_row("", to_);
-    print_row(fmt::format("  parameters at d_model {} and pos_dim {}, table{} -> projection", d_model_,
-                          pos_dim_, is_tied_ ? " tied to the output head" : ""),
+    print_row(fmt::format("  parameters at d_model {}, pos_dim {}: table{} -> projection", d_model_, pos_dim_,
+                          is_tied_ ? " tied to the output head" : ""),
               to_);
     row("input embedding", costs.input_parameters);
     row("with the output head", costs.parameters_with_head);
@@ -188,17 +191,15 @@ class Audit {
   void report(const kronecker::Vocabulary& vocabulary, const kronecker::Coverage& coverage,
               const std::vector<kronecker::PosDimChoice>& choices, const kronecker::Accounting& costs) const {
     print_text(0,
-               fmt::format("{} at pos_dim {}: {} tokens", shown_name(vocabulary_.path), pos_dim_,
-                           coverage.vocab_size),
+               fmt::format("{} at pos_dim {}: {}", shown_name(vocabulary_.path), pos_dim_,
+                           counted(coverage.vocab_size, "token")),
                to_);
-    print_row(
-        fmt::format("  {} are truncated, {} are empty", coverage.truncated_tokens, coverage.empty_tokens),
-        to_);
-    print_row(fmt::format("  {} have the same bytes as another", coverage.same_bytes_tokens), to_);
-    print_row(fmt::format("  {} share their code with another, in {} groups", coverage.colliding_tokens,
-                          coverage.shared_codes.size()),
+    print_row(fmt::format("  {} truncated, {} empty", coverage.truncated_tokens, coverage.empty_tokens), to_);
+    print_row(fmt::format("  {} with the same bytes as another", coverage.same_bytes_tokens), to_);
+    print_row(fmt::format("  {} with the code of another, in {}", coverage.colliding_tokens,
+                          counted(coverage.shared_codes.size(), "group")),
               to_);
-    print_row(fmt::format("  {} of {} cells are reached", coverage.reached_cells, coverage.code_dim), to_);
+    print_row(fmt::format("  {} of {} cells reached", coverage.reached_cells, coverage.code_dim), to_);
     for (std::size_t i = 0; i < std::min(shown_groups_, coverage.shared_codes.size()); ++i) {
       const auto& group = coverage.shared_codes[i];
       std::string line = fmt::format("  {} tokens, {}:", group.ids.size(), name_of(group.reason));
@@ -207,19 +208,19 @@ class Audit {
       print_row(line + (group.ids.size() > 4 ? " ..." : ""), to_);
     }
     if (coverage.shared_codes.size() > shown_groups_)
-      print_row(fmt::format("  ... and {} more groups (--groups, or --json for all)",
-                            coverage.shared_codes.size() - shown_groups_),
+      print_row(fmt::format("  ... and {} (--groups, or --json for all)",
+                            counted(coverage.shared_codes.size() - shown_groups_, "more group")),
                 to_);
     print_row("", to_);
-    print_row(
-        fmt::format("  pos_dim  parameters at d_model {:<6} token bytes  truncated  colliding", d_model_),
-        to_);
+    print_row(fmt::format("  by pos_dim, at d_model {}:", d_model_), to_);
+    constexpr auto columns = "  {:>7}  {:>10}  {:>11}  {:>9}  {:>9}";
+    print_row(fmt::format(columns, "pos_dim", "parameters", "token bytes", "truncated", "colliding"), to_);
     for (const auto& choice : choices)
-      print_row(fmt::format("  {:>7}  {:>28}  {:>11}B  {:>9}  {:>9}", choice.pos_dim,
-                            examples::short_number(static_cast<double>(choice.parameters)),
-                            examples::short_number(static_cast<double>(choice.token_bytes_memory)),
-                            choice.truncated_tokens, choice.colliding_tokens),
-                to_);
+      print_row(
+          fmt::format(columns, choice.pos_dim, examples::short_number(static_cast<double>(choice.parameters)),
+                      examples::short_number(static_cast<double>(choice.token_bytes_memory)) + "B",
+                      choice.truncated_tokens, choice.colliding_tokens),
+          to_);
     report_costs(costs);
   }
 

@@ -3,7 +3,11 @@
 #include "saved_embedding.hpp"
 #include "vocabulary_argument.hpp"
 
+#include <kronecker/error.hpp>
 #include <kronecker/files/checkpoint.hpp>
+#include <kronecker/files/file_kind.hpp>
+#include <kronecker/files/float8.hpp>
+#include <kronecker/files/ggml_blocks.hpp>
 #include <kronecker/files/gguf.hpp>
 #include <kronecker/files/gguf_data.hpp>
 #include <kronecker/files/npy.hpp>
@@ -16,6 +20,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -33,8 +38,8 @@ class Inspect {
         ->type_name("FILE")
         ->required();
     parser_->add_flag("--check", check_,
-                      "Read all weights of a saved embedding, safetensors checkpoint or .npy matrix; exit "
-                      "with 1 if one is not finite");
+                      "Read all weights of a saved embedding, a checkpoint or a .npy matrix; exit with 1 if "
+                      "one is not finite");
     vocabulary_.add_reading(*parser_);
     add_json(*parser_, as_json_);
     parser_->footer(
@@ -46,37 +51,21 @@ class Inspect {
   const CLI::App* parser() const { return parser_; }
 
   int run() const {
-    if (is_index()) return inspect_checkpoint(kronecker::checkpoint_files(path_));
-    switch (kind_of_file(path_)) {
-      case kronecker::FileKind::safetensors:
-        return is_saved_embedding(path_) ? inspect_model(SavedEmbedding(path_)) : inspect_checkpoint({path_});
-      case kronecker::FileKind::npy:
-        return inspect_array();
-      case kronecker::FileKind::onnx:
-        refuse_check("an ONNX model");
-        return inspect_onnx(read_onnx(path_));
-      case kronecker::FileKind::gguf:
-        refuse_check("a GGUF model");
-        return inspect_gguf();
-      default:
-        // A file that is named for it is damaged.
-        if (path_.ends_with(".safetensors")) return inspect_checkpoint({path_});
-        if (path_.ends_with(".npy")) return inspect_array();
-        break;
-    }
-    ordered_json report{{"file", path_}};
-    report.update(describe_vocabulary());
-    if (as_json_) print_json(report);
-    return 0;
+    const kronecker::FileKind kind = kind_of_file(path_);
+    if (kind == kronecker::FileKind::gguf) return inspect_gguf();
+    const bool has_index = is_index();
+    const bool is_vocabulary = !has_index && kind != kronecker::FileKind::safetensors &&
+                               kind != kronecker::FileKind::npy && kind != kronecker::FileKind::onnx &&
+                               !path_.ends_with(".safetensors") && !path_.ends_with(".npy");  // damaged ones
+    if (is_vocabulary) return inspect_vocabulary();
+    vocabulary_.check_no_reading(path_);
+    if (has_index) return inspect_checkpoint(kronecker::checkpoint_files(path_));
+    if (kind == kronecker::FileKind::onnx) return inspect_onnx(read_onnx(path_));
+    if (kind == kronecker::FileKind::npy || path_.ends_with(".npy")) return inspect_array();
+    return is_saved_embedding(path_) ? inspect_model(SavedEmbedding(path_)) : inspect_checkpoint({path_});
   }
 
  private:
-  void refuse_check(const std::string& what) const {
-    if (check_)
-      throw std::invalid_argument(
-          fmt::format("{}: {} has no weights for --check to read", shown_name(path_), what));
-  }
-
   /// JSON with an object 'weight_map'; a vocabulary may have a token of that name, but no object.
   bool is_index() const {
     constexpr std::string_view key = "\"weight_map\"";
@@ -88,37 +77,49 @@ class Inspect {
     return value != std::string_view::npos && file.text()[value] == '{';
   }
 
-  /// What is known of the vocabulary, which is told if the report is one for people.
-  ordered_json describe_vocabulary() const {
-    std::string format;
-    const kronecker::Vocabulary vocabulary = vocabulary_.load(&format);
-    refuse_check(fmt::format("a vocabulary ({})", format));
+  int inspect_vocabulary() const {
+    VocabularySource source;
+    const kronecker::Vocabulary vocabulary = vocabulary_.load(&source);
+    if (check_)
+      throw std::invalid_argument(fmt::format("{}: a vocabulary ({}) has no weights for --check to read",
+                                              shown_name(path_), source.format));
+    ordered_json report{{"file", path_}};
+    report.update(describe(vocabulary, source));
+    if (as_json_) print_json(report);
+    return 0;
+  }
+
+  /// What is known of a vocabulary, which is told if the report is one for people.
+  ordered_json describe(const kronecker::Vocabulary& vocabulary, const VocabularySource& source) const {
     std::vector<kronecker::TokenId> special;
-    kronecker::TokenId empty = 0, longest = 0;
+    kronecker::TokenId empty = 0, holes = 0, longest = 0;
     double bytes = 0;
     for (kronecker::TokenId id = 0; id < vocabulary.size(); ++id) {
       const auto size = vocabulary.bytes(id).size();
       if (vocabulary.is_special(id)) special.push_back(id);
       empty += size == 0 ? 1 : 0;
+      const kronecker::TokenKind kind = vocabulary.kind(id);
+      holes += kind == kronecker::TokenKind::hole || kind == kronecker::TokenKind::unused ? 1 : 0;
       bytes += static_cast<double>(size);
       if (size > vocabulary.bytes(longest).size()) longest = id;
     }
     const auto longest_bytes = vocabulary.bytes(longest);
     if (!as_json_) {
-      fmt::print("{}: a vocabulary of {} tokens, {} of them special and {} empty ({})\n", shown_name(path_),
-                 vocabulary.size(), special.size(), empty, format);
-      fmt::print("  {:.2f} bytes a token; the longest is {} with {} bytes\n", bytes / vocabulary.size(),
-                 longest, longest_bytes.size());
-      if (empty > 0)
-        print_text(2, fmt::format("{} ids are holes: no token has them, or one without bytes", empty));
+      print_text(
+          0, fmt::format("{}: a vocabulary of {}, {} of them special and {} empty ({})", shown_name(path_),
+                         counted(vocabulary.size(), "token"), special.size(), empty, source.format));
+      print_text(2, fmt::format("{:.2f} bytes a token; the longest, {}, has {}", bytes / vocabulary.size(),
+                                longest, longest_bytes.size()));
+      if (holes > 0) print_text(2, fmt::format("ids without a token, or with an unused one: {}", holes));
       tell_special(vocabulary, special);
     }
     return {{"kind", "vocabulary"},
-            {"format", format},
+            {"format", source.format},
             {"tokens", vocabulary.size()},
             {"special", special.size()},
             {"special_ids", special},
             {"empty", empty},
+            {"holes", holes},
             {"mean_bytes", bytes / vocabulary.size()},
             {"longest", {{"id", longest}, {"bytes", longest_bytes.size()}}},
             {"notes", vocabulary.notes()}};
@@ -141,21 +142,27 @@ class Inspect {
     const kronecker::MappedFile file(path_);
     const kronecker::GgufDirectory directory = kronecker::parse_gguf_directory(file.path(), file.text());
     ordered_json report{{"file", path_}, {"kind", "GGUF"}}, tensors = ordered_json::array();
-    if (directory.metadata.values.contains("tokenizer.ggml.tokens"))
-      report["vocabulary"] = describe_vocabulary();
+    try {
+      VocabularySource source;
+      if (directory.metadata.values.contains("tokenizer.ggml.tokens"))
+        report["vocabulary"] = describe(vocabulary_.load(&source), source);
+    } catch (const kronecker::FileError& error) {  // the tensors can be shown all the same
+      if (directory.tensors.empty()) throw;
+      fmt::print(stderr, "kron: {}\n", error.what());
+    }
+    const kronecker::detail::GgufData data(file, directory);
+    std::size_t not_finite = 0;
     for (const kronecker::GgufTensor& tensor : directory.tensors) {  // its shape in the order of the others
       const std::vector<std::uint64_t> shape(tensor.shape.rbegin(), tensor.shape.rend());
       tensors.push_back(
           {{"name", tensor.name}, {"type", kronecker::ggml_type_name(tensor.type)}, {"shape", shape}});
+      if (check_) not_finite += note_not_finite(tensors.back(), count_not_finite(data, tensor));
     }
-    if (as_json_) {
-      report["tensors"] = tensors;
-      print_json(report);
-    } else {
-      report_tensors(tensors,
-                     fmt::format("{}: a GGUF file of {} tensors", shown_name(path_), tensors.size()));
-    }
-    return 0;
+    report_checkpoint(
+        report, tensors,
+        fmt::format("{}: a GGUF file of {}", shown_name(path_), counted(tensors.size(), "tensor")),
+        not_finite);
+    return not_finite == 0 ? 0 : 1;
   }
 
   int inspect_array() const {
@@ -206,10 +213,10 @@ class Inspect {
       return 0;
     }
     report_tensors(list(model.inputs),
-                   fmt::format("{}: an ONNX model of {} nodes, operators of opset {}, from",
-                               shown_name(path_), model.node_count, model.opset));
+                   fmt::format("{}: an ONNX model of {}, operators of opset {}, from", shown_name(path_),
+                               counted(model.node_count, "node"), model.opset));
     report_tensors(list(model.outputs), "to");
-    report_tensors(list(model.tensors), fmt::format("with {} tensors", model.tensors.size()));
+    report_tensors(list(model.tensors), "with " + counted(model.tensors.size(), "tensor"));
     return 0;
   }
 
@@ -242,10 +249,10 @@ class Inspect {
       if (check_) report["weights_not_finite"] = not_finite;
       print_json(report);
     } else {
-      fmt::print("{}: an embedding of {} tokens into {} dimensions\n", shown_name(path_), tokens.size(),
-                 embedding.d_model());
-      fmt::print("  char_dim {}, pos_dim {}, {} tokens are longer\n", encoder.char_dim(), encoder.pos_dim(),
-                 tokens.truncated());
+      fmt::print("{}: an embedding of {} into {}\n", shown_name(path_), counted(tokens.size(), "token"),
+                 counted(embedding.d_model(), "dimension"));
+      fmt::print("  char_dim {}, pos_dim {}; longer tokens, which are cut: {}\n", encoder.char_dim(),
+                 encoder.pos_dim(), tokens.truncated());
       fmt::print("  length-normalized: {}, z-normalized: {}, epsilon {}{}\n",
                  encoder.options().length_normalize ? "yes" : "no",
                  encoder.options().z_normalize ? "yes" : "no", encoder.options().epsilon,
@@ -271,25 +278,36 @@ class Inspect {
       for (const auto& tensor : file.tensors()) {
         tensors.push_back({{"name", tensor.name}, {"type", tensor.type}, {"shape", tensor.shape}});
         if (is_split) tensors.back()["file"] = path.filename().string();
-        if (!check_) continue;
-        const std::optional<std::size_t> found = count_not_finite(file, tensor);
-        if (found) tensors.back()["not_finite"] = *found;
-        not_finite += found.value_or(0);
+        if (check_) not_finite += note_not_finite(tensors.back(), count_not_finite(file, tensor));
       }
     }
+    ordered_json report{{"file", path_}, {"kind", "checkpoint"}};
+    if (!is_split) report["metadata"] = metadata;
+    report_checkpoint(
+        report, tensors,
+        fmt::format("{}: a checkpoint of {}{}", shown_name(path_), counted(tensors.size(), "tensor"),
+                    is_split ? " in " + counted(files.size(), "file") : ""),
+        not_finite);
+    return not_finite == 0 ? 0 : 1;
+  }
+
+  /// Puts into the description of a tensor how many of its values are not finite, if they were looked at, and
+  /// returns that number.
+  static std::size_t note_not_finite(ordered_json& tensor, std::optional<std::size_t> not_finite) {
+    if (not_finite) tensor["not_finite"] = *not_finite;
+    return not_finite.value_or(0);
+  }
+
+  void report_checkpoint(ordered_json& report, const ordered_json& tensors, const std::string& title,
+                         std::size_t not_finite) const {
     if (as_json_) {
-      ordered_json report{{"file", path_}, {"kind", "checkpoint"}};
-      if (!is_split) report["metadata"] = metadata;
       if (check_) report["weights_not_finite"] = not_finite;
       report["tensors"] = tensors;
       print_json(report);
     } else {
-      report_tensors(tensors,
-                     fmt::format("{}: a checkpoint of {} tensors{}", shown_name(path_), tensors.size(),
-                                 is_split ? fmt::format(" in {} files", files.size()) : ""));
+      report_tensors(tensors, title);
       if (check_) fmt::print("  weights that are not finite: {}\n", not_finite);
     }
-    return not_finite == 0 ? 0 : 1;
   }
 
   void report_tensors(const ordered_json& tensors, const std::string& title) const {
@@ -316,13 +334,34 @@ class Inspect {
     if (tensor.type == "F32") return count_not_finite(file.values<float>(tensor));
     if (tensor.type == "F16") return count_not_finite(file.values<Eigen::half>(tensor));
     if (tensor.type == "BF16") return count_not_finite(file.values<Eigen::bfloat16>(tensor));
+    if (tensor.type == "F64") return count_not_finite(file.values<double>(tensor));
+    if (tensor.type == "F8_E4M3") return count_not_finite(file.values<kronecker::detail::Float8E4M3>(tensor));
+    if (tensor.type == "F8_E5M2") return count_not_finite(file.values<kronecker::detail::Float8E5M2>(tensor));
     return std::nullopt;
+  }
+  static std::optional<std::size_t> count_not_finite(const kronecker::detail::GgufData& data,
+                                                     const kronecker::GgufTensor& tensor) {
+    const auto dequantize = kronecker::detail::dequantize_of(tensor.type);
+    if (!dequantize) return std::nullopt;
+    const auto& block = *kronecker::detail::ggml_block(tensor.type);
+    const auto block_size = static_cast<std::size_t>(block.bytes);
+    std::vector<float> values(static_cast<std::size_t>(block.values));
+    std::size_t count = 0;
+    for (std::string_view left = data.of(tensor); !left.empty(); left.remove_prefix(block_size)) {
+      dequantize(reinterpret_cast<const unsigned char*>(left.data()), values.data());
+      count += count_not_finite(values);
+    }
+    return count;
   }
   template <class Values>
   static std::size_t count_not_finite(const Values& values) {
     const auto* const first = values.data();
-    return static_cast<std::size_t>(std::count_if(
-        first, first + values.size(), [](auto value) { return !std::isfinite(static_cast<float>(value)); }));
+    return static_cast<std::size_t>(std::count_if(first, first + values.size(), [](auto value) {
+      if constexpr (std::is_same_v<decltype(value), double>)
+        return !std::isfinite(value);
+      else
+        return !std::isfinite(static_cast<float>(value));
+    }));
   }
 
   CLI::App* parser_;

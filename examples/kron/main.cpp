@@ -52,13 +52,14 @@ int main(int argc, char** argv) {
       kron::add_neighbors(tool), kron::add_compare(tool), kron::add_fit(tool),
       kron::add_import(tool),    kron::add_embed(tool),   kron::add_export(tool)};
 
-  // `kron help COMMAND` is `kron COMMAND --help`; without a command it lists them.
+  // `kron help COMMAND` is `kron COMMAND --help`; without a command, or of itself, it lists them.
   std::string help_option = "--help";
   std::vector<char*> arguments(argv, argv + argc);
   const bool asks_for_help = argc > 1 && arguments[1] == std::string("help");
   if (asks_for_help) {
-    arguments.erase(arguments.begin() + 1);
-    arguments.resize(std::min<std::size_t>(arguments.size(), 2));
+    const bool is_of_command = argc > 2 && arguments[2] != std::string("help");
+    arguments = {arguments[0]};
+    if (is_of_command) arguments.push_back(argv[2]);
     arguments.push_back(help_option.data());
   }
   const bool is_bare = argc == 1;

@@ -9,6 +9,7 @@
 #include "terminal.hpp"
 
 #include <kronecker/encoder.hpp>
+#include <kronecker/error.hpp>
 #include <kronecker/utf8.hpp>
 
 #include <fmt/core.h>
@@ -29,6 +30,7 @@ using examples::check_output;
 using examples::check_replaces_none;
 using examples::on_values_of;
 using examples::shown_name;
+using kronecker::detail::counted;
 using nlohmann::ordered_json;
 
 /// The number of bytes of a token that all commands keep if nothing else is asked for.
@@ -46,10 +48,10 @@ inline void print_json(const ordered_json& report, std::FILE* to = stdout) {
   fmt::print(to, "{}\n", report.dump(2, ' ', true, ordered_json::error_handler_t::replace));
 }
 
-/// Prints a line of a table, cut to the width of the terminal.
+/// Prints a line of a table without spaces at its end, cut to the width of the terminal.
 inline void print_row(std::string_view line, std::FILE* to = stdout) {
   static const std::size_t width = examples::output_width();
-  fmt::print(to, "{}\n", examples::fitted(line, width));
+  fmt::print(to, "{}\n", examples::fitted(line.substr(0, line.find_last_not_of(' ') + 1), width));
 }
 
 /// Prints a sentence behind as many spaces as `indent`, in lines that fit the terminal.

@@ -26,13 +26,14 @@ inline void report_rounding(const kronecker::KroneckerEmbedding<float>& embeddin
                                                loss.columns.begin());
   const std::uint32_t cell = loss.largest_cells[column];
   const auto pos_dim = static_cast<std::uint32_t>(embedding.encoder().pos_dim());
-  fmt::print(stderr,
-             "rows of I8: half of the tokens lose {:.1f} % or more of their embedding, the worst {:.1f} %\n"
-             "  column {} loses most, {:.1f} %: its largest number is that of byte 0x{:02X} at position {}, "
-             "and so in {} of {} columns\n",
-             100 * tokens[tokens.size() / 2], 100 * tokens.back(), column, 100 * loss.columns[column],
-             cell / pos_dim, cell % pos_dim,
-             std::count(loss.largest_cells.begin(), loss.largest_cells.end(), cell), loss.columns.size());
+  fmt::print(
+      stderr,
+      "rows of I8: half of the tokens lose {:.1f} % or more of their embedding, the worst {:.1f} %\n"
+      "  column {} loses most, {:.1f} %: its largest number is that of byte 0x{:02X} at position {}, the "
+      "cell of the largest in {} of {} columns\n",
+      100 * tokens[tokens.size() / 2], 100 * tokens.back(), column, 100 * loss.columns[column],
+      cell / pos_dim, cell % pos_dim, std::count(loss.largest_cells.begin(), loss.largest_cells.end(), cell),
+      loss.columns.size());
 }
 
 }  // namespace kron

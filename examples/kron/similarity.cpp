@@ -22,18 +22,14 @@ class NearestTokens {
   explicit NearestTokens(CLI::App& tool)
       : parser_(tool.add_subcommand("neighbors",
                                     "Show the tokens whose codes, or embeddings, are nearest to words")) {
-    parser_
-        ->add_option(
-            "TOKENS", subject_,
-            "Tokenizer file, for codes, or saved embedding, for embeddings; not beside --vocabulary or "
-            "--model")
+    parser_->add_option("TOKENS", subject_, "Tokenizer, for codes, or saved embedding, for embeddings")
         ->required();
-    parser_->add_option("WORD", words_, "Words as they stand; inside a text most begin with a space");
+    parser_->add_option("WORD", words_, "Words as they stand; inside a text most begin with a space")
+        ->required();
     parser_
         ->add_option("--vocabulary", vocabulary_.path,
-                     "Tokenizer file: beside a saved embedding, whose own tokens may be cut, to show")
+                     "Tokenizer of a saved embedding, whose own tokens may be cut")
         ->type_name("FILE");
-    parser_->add_option("--model", model_, "Saved embedding")->type_name("FILE");
     vocabulary_.add_reading(*parser_);
     pos_dim_option_ = add_pos_dim(*parser_, pos_dim_);
     parser_->add_option("--count", count_, "Number of tokens to show for each word")
@@ -49,19 +45,17 @@ class NearestTokens {
   const CLI::App* parser() const { return parser_; }
 
   int run() {
-    if (model_.empty() && vocabulary_.path.empty())
-      (is_saved_embedding(subject_) ? model_ : vocabulary_.path) = subject_;
-    else
-      words_.insert(words_.begin(), subject_);
-    if (words_.empty()) throw std::invalid_argument("WORD is missing: whose neighbors to show");
-    if (!model_.empty() && pos_dim_option_->count() > 0)
-      throw std::invalid_argument("--pos-dim is not for a saved embedding, which has its own");
-    std::optional<kronecker::Vocabulary> vocabulary;
-    if (!vocabulary_.path.empty()) vocabulary = vocabulary_.load();
-    if (model_.empty())
-      report_codes(*vocabulary);
-    else
-      report_embeddings(SavedEmbedding(model_), vocabulary);
+    if (std::find(words_.begin(), words_.end(), "") != words_.end())
+      throw std::invalid_argument("a WORD is empty: without bytes, nothing is near it");
+    if (is_saved_embedding(subject_)) {
+      report_embeddings();
+      return 0;
+    }
+    if (!vocabulary_.path.empty())
+      throw std::invalid_argument(
+          fmt::format("--vocabulary is for a saved embedding, and {} is none", shown_name(subject_)));
+    vocabulary_.path = subject_;
+    report_codes(vocabulary_.load());
     return 0;
   }
 
@@ -75,13 +69,20 @@ class NearestTokens {
     report(nearest, vocabulary, [&](const std::string& word) { return vocabulary.find(word).has_value(); });
   }
 
-  void report_embeddings(const SavedEmbedding& embedding,
-                         const std::optional<kronecker::Vocabulary>& vocabulary) const {
+  void report_embeddings() const {
+    if (pos_dim_option_->count() > 0)
+      throw std::invalid_argument("--pos-dim is not for a saved embedding, which has its own");
+    std::optional<kronecker::Vocabulary> vocabulary;
+    if (vocabulary_.path.empty())
+      vocabulary_.check_no_reading(subject_);
+    else
+      vocabulary = vocabulary_.load();
+    const SavedEmbedding embedding(subject_);
     const kronecker::TokenBytes token_bytes = embedding.tokens();
     if (vocabulary && vocabulary->size() > token_bytes.size())
       throw std::invalid_argument(fmt::format("{} has {} tokens, more than the {} of {}",
                                               shown_name(vocabulary_.path), vocabulary->size(),
-                                              token_bytes.size(), shown_name(model_)));
+                                              token_bytes.size(), shown_name(subject_)));
     const kronecker::Vocabulary tokens =
         vocabulary ? kronecker::resized(*vocabulary, token_bytes.size()) : embedding.vocabulary();
     const auto is_token = [&](const std::string& word) {  // whose tokens may be cut
@@ -120,7 +121,7 @@ class NearestTokens {
 
   CLI::App* parser_;
   CLI::Option* pos_dim_option_;
-  std::string subject_, model_;
+  std::string subject_;
   std::vector<std::string> words_;
   VocabularyArgument vocabulary_;
   int pos_dim_ = default_pos_dim;
@@ -156,7 +157,9 @@ class Compare {
     }
     print_text(0, fmt::format("cosine of {} and {} at pos_dim {}: {:.6f}", examples::shown(a_),
                               examples::shown(b_), pos_dim_, cosine));
-    fmt::print("  position  byte:cell of the first and the second\n");
+    report_cut(a_, cells_a.size());
+    report_cut(b_, cells_b.size());
+    print_row("  position  byte:cell of the first and the second");
     const auto shown_cell = [&](const std::vector<int>& cells, std::size_t p) {
       return p < cells.size()
                  ? fmt::format("{}:{}", examples::shown_byte(static_cast<unsigned char>(cells[p] / pos_dim_)),
@@ -165,13 +168,19 @@ class Compare {
     };
     for (std::size_t p = 0; p < std::max(cells_a.size(), cells_b.size()); ++p) {
       const bool is_shared = p < cells_a.size() && p < cells_b.size() && cells_a[p] == cells_b[p];
-      fmt::print("  {:>8}  {:<10} {:<10}{}\n", p, shown_cell(cells_a, p), shown_cell(cells_b, p),
-                 is_shared ? " shared" : "");
+      print_row(fmt::format("  {:>8}  {:<10} {:<10} {}", p, shown_cell(cells_a, p), shown_cell(cells_b, p),
+                            is_shared ? "shared" : ""));
     }
     return 0;
   }
 
  private:
+  /// Says if only a part of a string is compared.
+  static void report_cut(const std::string& text, std::size_t kept) {
+    if (kept < text.size())
+      print_text(2, fmt::format("{} is cut to {} of its {} bytes", examples::shown(text), kept, text.size()));
+  }
+
   CLI::App* parser_;
   std::string a_, b_;
   int pos_dim_ = default_pos_dim;

@@ -17,8 +17,7 @@ class Tokens {
  public:
   explicit Tokens(CLI::App& tool)
       : parser_(tool.add_subcommand(
-            "tokens",
-            "List ids with the bytes they stand for, which are special, and what is odd about them")) {
+            "tokens", "List ids with the bytes they stand for, why they do, and what is odd about them")) {
     vocabulary_.add(*parser_)->required();
     parser_->add_option("--ids", ids_, "These ids alone, separated by commas")
         ->type_name("ID,...")
@@ -38,7 +37,7 @@ class Tokens {
   }
   const CLI::App* parser() const { return parser_; }
 
-  int run() const {
+  int run() {
     const kronecker::Vocabulary vocabulary = read();
     std::vector<kronecker::TokenId> ids;
     if (ids_.empty())
@@ -57,9 +56,37 @@ class Tokens {
   }
 
  private:
-  kronecker::Vocabulary read() const {
-    if (!is_saved_embedding(vocabulary_.path)) return vocabulary_.load();
+  kronecker::Vocabulary read() {
+    if (!is_saved_embedding(vocabulary_.path)) return vocabulary_.load(&source_);
+    vocabulary_.check_no_reading(vocabulary_.path);
+    source_.bytes = "as saved";
     return SavedEmbedding(vocabulary_.path).vocabulary();
+  }
+
+  /// Why a token stands for its bytes.
+  std::string why(const kronecker::Vocabulary& vocabulary, kronecker::TokenId id) const {
+    using kronecker::TokenKind;
+    switch (vocabulary.kind(id)) {
+      case TokenKind::hole:
+        return "hole";
+      case TokenKind::unused:
+        return "unused";
+      case TokenKind::bytes:
+        return std::string(source_.bytes);
+      case TokenKind::byte_level:
+        return "byte-level BPE";
+      case TokenKind::piece:
+        return "SentencePiece piece";
+      case TokenKind::byte_piece:
+        return fmt::format("byte token <0x{:02X}>", static_cast<unsigned char>(vocabulary.bytes(id).front()));
+      case TokenKind::text:
+        return "plain text";
+      case TokenKind::special:
+        return "special token";
+      case TokenKind::reference:
+        return "reference's string";
+    }
+    return "";
   }
 
   /// Something odd about a token: its name, and a sentence on it.
@@ -71,9 +98,8 @@ class Tokens {
   std::vector<Remark> remarks(const kronecker::Vocabulary& vocabulary, kronecker::TokenId id) const {
     const std::string_view bytes = vocabulary.bytes(id);
     std::vector<Remark> remarks;
-    if (vocabulary.is_special(id)) remarks.push_back({"special", "special"});
-    if (bytes.empty()) remarks.push_back({"empty", "no bytes: the embedding is zero"});
-    if (!kronecker::is_valid_utf8(bytes)) remarks.push_back({"partial", "part of a character, or no text"});
+    if (bytes.empty()) remarks.push_back({"empty", "the embedding is zero"});
+    if (!kronecker::is_valid_utf8(bytes)) remarks.push_back({"partial", "not UTF-8 by itself"});
     if (const kronecker::TokenId first = *vocabulary.find(bytes); first != id && !bytes.empty())
       remarks.push_back({"repeated", fmt::format("the bytes of {}", first)});
     if (bytes.size() > static_cast<std::size_t>(pos_dim_))
@@ -87,21 +113,24 @@ class Tokens {
   bool is_wanted(const kronecker::Vocabulary& vocabulary, kronecker::TokenId id) const {
     if (vocabulary.bytes(id).find(containing_) == std::string_view::npos) return false;
     if (only_.empty()) return true;
+    if (only_ == "special") return vocabulary.is_special(id);
     const auto found = remarks(vocabulary, id);
     return std::any_of(found.begin(), found.end(),
                        [&](const Remark& remark) { return remark.kind == only_; });
   }
 
   void report(const kronecker::Vocabulary& vocabulary, const std::vector<kronecker::TokenId>& ids) const {
-    print_row(fmt::format("{:>8}  {:<24}  {}", "id", "bytes", "what to know"));
+    constexpr std::size_t least = 20, others = 60;  // columns for the bytes, and for all else
+    const std::size_t width = examples::output_width();
+    const std::size_t most = width > least + others ? width - others : least;
+    print_row(fmt::format("{:>7}  {:<{}}  {:<19}  {}", "id", "bytes", least, "why", "what to know"));
     for (const kronecker::TokenId id : ids) {
       std::string text;
       for (const Remark& remark : remarks(vocabulary, id)) text += (text.empty() ? "" : "; ") + remark.text;
-      const std::string bytes = examples::shown(vocabulary.bytes(id));
+      const std::string bytes = examples::fitted(examples::shown(vocabulary.bytes(id)), most);
       const std::size_t columns = examples::columns_of(bytes);
-      std::string line = fmt::format("{:>8}  {}", id, bytes);
-      if (!text.empty()) line.append(columns < 24 ? 24 - columns : 0, ' ').append("  ").append(text);
-      print_row(line);
+      print_row(fmt::format("{:>7}  {}{:{}}  {:<19}  {}", id, bytes, "",
+                            columns < least ? least - columns : 0, why(vocabulary, id), text));
     }
   }
 
@@ -115,6 +144,7 @@ class Tokens {
       const ordered_json token{{"id", id},
                                {"bytes", json_bytes(vocabulary.bytes(id))},
                                {"special", vocabulary.is_special(id)},
+                               {"why", why(vocabulary, id)},
                                {"remarks", remarked}};
       fmt::print("{}  {}", separator, token.dump(-1, ' ', /*ensure_ascii=*/true));
       separator = ",\n";
@@ -124,6 +154,7 @@ class Tokens {
 
   CLI::App* parser_;
   VocabularyArgument vocabulary_;
+  VocabularySource source_;  // what they were read from
   std::vector<std::string> ids_;
   std::string only_, containing_;
   int pos_dim_ = default_pos_dim;

@@ -117,6 +117,7 @@ class Export {
 #ifdef KRON_HAS_ONNX
     if (as_onnx_) return write_onnx();
 #endif
+    if (name_.empty()) throw std::invalid_argument("--name is empty");
     if (type_ == "Q8_0" && gguf_.empty())
       throw std::invalid_argument("--type Q8_0 is for GGUF models: give --gguf");
     const SavedEmbedding embedding(model_);

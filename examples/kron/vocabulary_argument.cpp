@@ -16,6 +16,15 @@
 #include <system_error>
 
 namespace kron {
+namespace {
+
+VocabularySource source_of(kronecker::VocabularyFormat format) {
+  using Format = kronecker::VocabularyFormat;
+  const bool is_base64 = format == Format::tiktoken || format == Format::tekken;
+  return {name_of(format), is_base64 ? "base64" : format == Format::rwkv ? "Python literal" : "bytes"};
+}
+
+}  // namespace
 
 CLI::Option* VocabularyArgument::add(CLI::App& command) {
   CLI::Option* const option =
@@ -44,7 +53,7 @@ void VocabularyArgument::add_reading(CLI::App& command) {
       ->excludes(reference);
 }
 
-kronecker::Vocabulary VocabularyArgument::load(std::string* format) const {
+kronecker::Vocabulary VocabularyArgument::load(VocabularySource* source) const {
   kronecker::VocabularyOptions options;
   if (is_reference_) options.text = kronecker::TokenText::reference;
   if (is_words_) options.text = kronecker::TokenText::words;
@@ -62,9 +71,18 @@ kronecker::Vocabulary VocabularyArgument::load(std::string* format) const {
   }
   const kronecker::VocabularyFile file(path);
   kronecker::Vocabulary vocabulary = file.vocabulary(options);
-  if (format != nullptr) *format = name_of(file.format());
+  if (source != nullptr) *source = source_of(file.format());
   say_notes(file.path(), vocabulary.notes());
   return vocabulary;
+}
+
+void VocabularyArgument::check_no_reading(const std::string& file) const {
+  if (!specials_.empty() || is_reference_ || is_words_)
+    throw std::invalid_argument(fmt::format("{}: {} is for tokenizers, and this is none",
+                                            kronecker::shown_text(file),
+                                            is_reference_ ? "--reference"
+                                            : is_words_   ? "--words"
+                                                          : "--special"));
 }
 
 void VocabularyArgument::check_kept(const std::filesystem::path& output) const {

@@ -9,9 +9,16 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace kron {
+
+/// What a vocabulary was read from, as people call it.
+struct VocabularySource {
+  std::string_view format;
+  std::string_view bytes;  ///< How the format writes tokens of the kind TokenKind::bytes.
+};
 
 /// A tokenizer, and how it is to be read.
 class VocabularyArgument {
@@ -24,9 +31,12 @@ class VocabularyArgument {
   /// Adds how it is read alone.
   void add_reading(CLI::App& command);
 
-  /// Its vocabulary, and what people call its format if `format` is given. What its reader wants known is
-  /// said on standard error.
-  kronecker::Vocabulary load(std::string* format = nullptr) const;
+  /// Its vocabulary, and what it was read from if `source` is given. What its reader wants known is said on
+  /// standard error.
+  kronecker::Vocabulary load(VocabularySource* source = nullptr) const;
+
+  /// Throws std::invalid_argument if it is said how to read it, and `file` is what is read instead.
+  void check_no_reading(const std::string& file) const;
 
   /// Throws FileError if writing to `output` would replace a file of it.
   void check_kept(const std::filesystem::path& output) const;

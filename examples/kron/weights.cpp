@@ -142,8 +142,8 @@ class Import {
       const kronecker::KroneckerEmbedding embedding(encoder, vocabulary, projection);
       rows_.save(output_, norm_.empty() ? embedding : embedding.with_norm(norm, norm_epsilon_));
     });
-    fmt::print(stderr, "wrote {}: {} tokens, pos_dim {}, d_model {}\n", shown_name(output_),
-               vocabulary.size(), encoder.pos_dim(), weight.rows());
+    fmt::print(stderr, "wrote {}: {}, pos_dim {}, d_model {}\n", shown_name(output_),
+               counted(vocabulary.size(), "token"), encoder.pos_dim(), weight.rows());
     return 0;
   }
 

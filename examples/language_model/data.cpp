@@ -37,7 +37,7 @@ void write_tokens(const fs::path& path, const fs::path& text_path, const example
         fmt::format("{}: not UTF-8 at byte {}", kronecker::shown_text(text_path.string()), bad));
   const std::vector<kronecker::TokenId> ids = tokenizer.encode(text);
   kronecker::write_npy(path, std::span<const kronecker::TokenId>(ids), std::array{ids.size()});
-  fmt::print("{}: {} tokens\n", path.string(), ids.size());
+  fmt::print("{}: {} tokens\n", kronecker::shown_text(path.string()), ids.size());
 }
 
 std::string lower_case(std::string text) {
@@ -73,15 +73,19 @@ nlohmann::json with_tokens(const nlohmann::json& prompts, const examples::Tokeni
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App program("Makes the data on which language_model trains and is evaluated", "language_model_data");
+  CLI::App program("Makes the data on which language_model trains and is evaluated.", "language_model_data");
   fs::path text, validation, tokenizer_path = EXAMPLE_DATA_DIR "/english_8k.model", output;
-  program.add_option("text", text, "UTF-8 text to train on")->required();
-  program.add_option("--validation", validation, "UTF-8 text to evaluate on")->required();
-  program.add_option("--tokenizer", tokenizer_path, "a SentencePiece model")->capture_default_str();
-  program.add_option("--output", output, "folder for train.npy, validation.npy and prompts.json")->required();
+  program.add_option("TEXT", text, "UTF-8 text to train on")->required();
+  program.add_option("--validation", validation, "UTF-8 text to evaluate on")->type_name("FILE")->required();
+  program.add_option("--tokenizer", tokenizer_path, "SentencePiece model")
+      ->type_name("FILE")
+      ->capture_default_str();
+  program.add_option("--output", output, "Folder for train.npy, validation.npy and prompts.json")
+      ->type_name("FOLDER")
+      ->required();
   return examples::run_program(program, argc, argv, [&] {
     const examples::Tokenizer tokenizer(tokenizer_path);
-    fs::create_directories(output);
+    examples::create_folder(output);
     write_tokens(output / "validation.npy", validation, tokenizer);
     write_tokens(output / "train.npy", text, tokenizer);
     const auto prompts = nlohmann::json::parse(examples::read_file(LANGUAGE_MODEL_DIR "/prompts.json"));

@@ -62,11 +62,7 @@ int train(const TrainOptions& options) {
   if (device.is_cuda() && !torch::cuda::is_available())
     throw std::runtime_error("this LibTorch sees no CUDA device");
   if (device.is_cpu()) examples::use_one_thread();
-  std::error_code error;
-  fs::create_directories(options.output, error);
-  if (error)
-    throw kronecker::FileError(kronecker::shown_text(options.output.string()) +
-                               ": cannot create the folder: " + error.message());
+  examples::create_folder(options.output);
 
   const kronecker::Vocabulary vocabulary = kronecker::load_vocabulary(options.tokenizer);
   const Corpus text(options.data / "train.npy", vocabulary.size(), settings.context);
@@ -79,7 +75,7 @@ int train(const TrainOptions& options) {
     if (!old.is_object())
       throw kronecker::FileError(kronecker::shown_text(result_path.string()) + ": not the result of a run");
     check_same_run(result_path, old.value("run", nlohmann::json::object()), training.definition());
-    fmt::print("{}: this run is complete\n", result_path.string());
+    fmt::print("{}: this run is complete\n", kronecker::shown_text(result_path.string()));
     return 0;
   }
   nlohmann::json result = training.run(options.output / "checkpoint");
@@ -98,37 +94,47 @@ int train(const TrainOptions& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App program("A small language model with tables or Kronecker embeddings as its input layer",
+  CLI::App program("A small language model with tables or Kronecker embeddings as its input layer.",
                    "language_model");
   program.require_subcommand(1);
   TrainOptions options;
   CLI::App* training = program.add_subcommand(
-      "train", "Trains one model and evaluates it; goes on where it was if it was stopped");
-  training->add_option("data", options.data, "folder that language_model_data made")->required();
-  training->add_option("--output", options.output, "folder for checkpoint and result.json")->required();
+      "train", "Train one model and evaluate it; go on where it was if it was stopped");
+  training->add_option("DATA", options.data, "Folder that language_model_data made")->required();
+  training->add_option("--output", options.output, "Folder for checkpoint and result.json")
+      ->type_name("FOLDER")
+      ->required();
   training->add_option("--config", options.configuration, "small, or gpt2 for a CUDA device")
+      ->type_name("NAME")
       ->capture_default_str();
-  training->add_option("--arm", options.arm, "input layer and output head")
+  training->add_option("--arm", options.arm, "Input layer and output head")
+      ->type_name("NAME")
       ->check(examples::one_of(arms))
       ->capture_default_str();
-  training->add_option("--seed", options.seed, "of weights and data")
+  training->add_option("--seed", options.seed, "Of weights and data")
+      ->type_name("NUMBER")
       ->transform(examples::whole_number())
       ->capture_default_str();
-  training->add_option("--steps", options.steps, "another number of steps")
+  training->add_option("--steps", options.steps, "Number of steps, if not the configuration's")
+      ->type_name("NUMBER")
       ->transform(examples::whole_number(1, 1000000000));
-  training->add_option("--learning-rate", options.learning_rate, "another learning rate")
+  training->add_option("--learning-rate", options.learning_rate, "Learning rate, if not the configuration's")
+      ->type_name("NUMBER")
       ->check(CLI::PositiveNumber);
-  training->add_option("--tokenizer", options.tokenizer, "the tokenizer with which the data was made")
+  training->add_option("--tokenizer", options.tokenizer, "Tokenizer with which the data was made")
+      ->type_name("FILE")
       ->capture_default_str();
   training->add_option("--device", options.device, "cpu or cuda")
+      ->type_name("NAME")
       ->check(examples::one_of({"cpu", "cuda"}))
       ->capture_default_str();
 
   fs::path report_folder;
   std::vector<fs::path> results;
-  CLI::App* report = program.add_subcommand("report", "Makes tables and curves of runs");
-  report->add_option("results", results, "result.json of each run")->required();
-  report->add_option("--output", report_folder, "folder for results.md, results.json and curves.tsv")
+  CLI::App* report = program.add_subcommand("report", "Make tables and curves of runs");
+  report->add_option("RESULT", results, "result.json of each run")->required();
+  report->add_option("--output", report_folder, "Folder for results.md, results.json and curves.tsv")
+      ->type_name("FOLDER")
       ->required();
   return examples::run_program(program, argc, argv, [&] {
     if (training->parsed()) return train(options);

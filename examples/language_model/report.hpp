@@ -252,7 +252,7 @@ inline void write_report(const std::vector<std::filesystem::path>& results,
   const auto write = [&](const char* name, const std::string& text) {
     kronecker::replace_file(folder / name, [&](std::ostream& file) { file << text; });
   };
-  std::filesystem::create_directories(folder);
+  examples::create_folder(folder);
   write("results.md", report.markdown());
   write("results.json", report.numbers().dump(1) + "\n");
   write("curves.tsv", report.curves());

@@ -70,7 +70,7 @@ class Training {
       step = progress.at("step").get<int>();
       curve = progress.at("curve");
       loss = curve.back().at("training_loss").get<double>();
-      fmt::print(stderr, "{}: goes on after step {}\n", checkpoint.string(), step);
+      fmt::print(stderr, "{}: goes on after step {}\n", kronecker::shown_text(checkpoint.string()), step);
     }
     const int first_step = step;
     LineOfProgress line;

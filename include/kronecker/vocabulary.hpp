@@ -1,7 +1,7 @@
 #pragma once
 
-/// A vocabulary as the embedding sees it: for each token id, the bytes that the token stands for, and whether
-/// it is a special token.
+/// A vocabulary as the embedding sees it: for each token id, the bytes that the token stands for, and why:
+/// how its tokenizer's file writes it, and whether it is a special token.
 
 #include <kronecker/error.hpp>
 #include <kronecker/namespace.hpp>
@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <numeric>
 #include <optional>
@@ -19,13 +20,26 @@
 
 namespace KRONECKER_NAMESPACE {
 
+/// How a tokenizer's file writes a token, and so why it stands for its bytes.
+enum class TokenKind : std::uint8_t {
+  hole,        ///< There is no such token.
+  unused,      ///< The file says that it is not used: no bytes.
+  bytes,       ///< As its bytes, or in a notation of any bytes.
+  byte_level,  ///< In GPT-2's byte map.
+  piece,       ///< As a SentencePiece piece: U+2581 is a space.
+  byte_piece,  ///< "<0x0A>" is the byte 0x0A.
+  text,        ///< As plain text.
+  special,     ///< As plain text, and it is a special token.
+  reference,   ///< Whatever it is: its bytes are the string of TokenText::reference.
+};
+
 /// Token id -> its bytes. Immutable; ids are 0 to size() - 1.
 ///
 /// Bytes are any bytes, not necessarily text; a token may be empty, and two tokens may have the same bytes.
 class Vocabulary {
  public:
-  /// The vocabulary in which token i has the bytes `token_bytes[i]`; none is special. Throws
-  /// std::invalid_argument if there is no token, or more than a TokenId can count. O(V log V).
+  /// The vocabulary in which token i has the bytes `token_bytes[i]`, of the kind `bytes`.
+  /// Throws std::invalid_argument if there is no token, or more than a TokenId can count. O(V log V).
   explicit Vocabulary(std::vector<std::string> token_bytes) {
     constexpr auto most = static_cast<std::size_t>((std::numeric_limits<TokenId>::max)());
     if (token_bytes.empty())
@@ -42,16 +56,29 @@ class Vocabulary {
       bytes_ += token;
       ends_.push_back(bytes_.size());
     }
+    kinds_.assign(token_bytes.size(), TokenKind::bytes);
     sort_ids();
   }
 
-  /// The same vocabulary in which the tokens `special_ids`, in any order, are special. Throws
-  /// std::out_of_range if one of them is none of the vocabulary.
-  static Vocabulary with_special_ids(std::vector<std::string> token_bytes, std::vector<TokenId> special_ids) {
+  /// The same vocabulary in which token i is of the kind `kinds[i]`. Throws std::invalid_argument if there
+  /// are not as many of them as of tokens.
+  static Vocabulary with_kinds(std::vector<std::string> token_bytes, std::vector<TokenKind> kinds) {
+    if (kinds.size() != token_bytes.size())
+      detail::fail<std::invalid_argument>(kinds.size(), " kinds for ", token_bytes.size(), " tokens");
     Vocabulary vocabulary(std::move(token_bytes));
-    for (const TokenId id : special_ids) vocabulary.check_id(id);
-    vocabulary.special_ids_ = std::move(special_ids);
-    std::sort(vocabulary.special_ids_.begin(), vocabulary.special_ids_.end());
+    vocabulary.kinds_ = std::move(kinds);
+    return vocabulary;
+  }
+
+  /// The same vocabulary in which the tokens `special_ids` are special. Throws std::out_of_range if one of
+  /// them is none of the vocabulary.
+  static Vocabulary with_special_ids(std::vector<std::string> token_bytes,
+                                     const std::vector<TokenId>& special_ids) {
+    Vocabulary vocabulary(std::move(token_bytes));
+    for (const TokenId id : special_ids) {
+      vocabulary.check_id(id);
+      vocabulary.kinds_[static_cast<std::size_t>(id)] = TokenKind::special;
+    }
     return vocabulary;
   }
 
@@ -77,12 +104,15 @@ class Vocabulary {
   const std::vector<std::string>& notes() const& noexcept { return notes_; }
   const std::vector<std::string>& notes() const&& = delete;
 
-  /// Whether token `id` is special: one that its tokenizer inserts or reserves (begin of text, padding)
-  /// rather than finds in a text. Throws std::out_of_range if there is no such id. O(log of their number).
-  bool is_special(TokenId id) const {
+  /// Why token `id` stands for its bytes. Throws std::out_of_range if there is no such id.
+  TokenKind kind(TokenId id) const {
     check_id(id);
-    return std::binary_search(special_ids_.begin(), special_ids_.end(), id);
+    return kinds_[static_cast<std::size_t>(id)];
   }
+
+  /// Whether token `id` is special: one that its tokenizer inserts or reserves (begin of text, padding)
+  /// rather than finds in a text. Throws std::out_of_range if there is no such id.
+  bool is_special(TokenId id) const { return kind(id) == TokenKind::special; }
 
   /// The lowest id whose token has exactly these bytes, if there is one. O(log V) comparisons.
   std::optional<TokenId> find(std::string_view bytes) const {
@@ -117,8 +147,8 @@ class Vocabulary {
   std::string bytes_;                  // of all tokens, one after the other
   std::vector<std::size_t> ends_;      // where each token's bytes end
   std::vector<TokenId> ids_by_bytes_;  // sorted by bytes, then id
-  std::vector<TokenId> special_ids_;   // sorted
-  std::vector<std::string> notes_;     // of its reader
+  std::vector<TokenKind> kinds_;
+  std::vector<std::string> notes_;  // of its reader
 };
 
 }  // namespace KRONECKER_NAMESPACE

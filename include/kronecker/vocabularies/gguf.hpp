@@ -58,12 +58,12 @@ constexpr TokenKind kind_of_normal_token(GgufTokens tokens) noexcept {
 }
 
 /// The token of that string and type. One that is unused, as converters fill a vocabulary up to the rows of a
-/// table, is none.
+/// table, has no string.
 inline TokenString gguf_token(const std::string& string, GgufTokenType type, GgufTokens tokens) {
   const bool is_byte = tokens != GgufTokens::escaped && byte_of_byte_piece(string);
   switch (type) {
     case GgufTokenType::unused:
-      return {};
+      return {"", TokenKind::unused};
     case GgufTokenType::unknown:
     case GgufTokenType::control:
       return {string, TokenKind::special};
@@ -116,7 +116,7 @@ inline std::vector<std::int64_t> gguf_token_types(const std::string& path, const
   fail<FileError>(path, ": 'tokenizer.ggml.model' is '", excerpt(model), "'", std::string_view(why),
                   "; 'gpt2' and 'hybriddna' (byte-level BPE), 'llama', 't5' and 'gemma4' (SentencePiece), "
                   "'rwkv' and 'plamo2' ",
-                  "are supported, and 'bert' as words (TokenText::words)");
+                  "are supported, and 'bert' as words (TokenText::words; kron --words)");
 }
 
 /// Takes U+E000 off the end of the tokens after "<oov>", where it tells the k-mers of a "hybriddna"

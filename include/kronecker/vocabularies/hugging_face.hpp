@@ -67,7 +67,8 @@ class HuggingFaceTokens {
       return text;
     };
     for (TokenString& token : file_.table.tokens())
-      if (token.kind != TokenKind::hole) token.string = reference_string(token.string, false);
+      if (token.kind != TokenKind::hole)
+        token = {reference_string(token.string, false), TokenKind::reference};
     for (AddedToken& added : file_.added_tokens)
       added.content = reference_string(reference_content(added), added.is_special);
     note_unknown_contents();
@@ -76,7 +77,7 @@ class HuggingFaceTokens {
           "the reference's strings are what this file's decoder makes of the tokens: classes of ",
           "transformers that decode otherwise, as CLIP's which takes '", excerpt(file_.word_end),
           "' off, are not followed");
-    add_tokens(TokenKind::text);
+    add_tokens(TokenKind::reference);
   }
 
  private:
@@ -99,7 +100,8 @@ class HuggingFaceTokens {
     if (type == "WordPiece" || type == "WordLevel")
       fail<FileError>(path(), ": model.type is ", type,
                       ", whose strings do not say what bytes a token stands for: spaces and case are lost",
-                      supported, type == "WordPiece" ? ", and WordPiece as words (TokenText::words)" : "");
+                      supported,
+                      type == "WordPiece" ? ", and WordPiece as words (TokenText::words; kron --words)" : "");
     if (type != "BPE" && type != "Unigram")
       fail<FileError>(path(), ": model.type is '", excerpt(type), "'", supported);
     const bool has_both = !file_.word_end.empty() && has_word_boundaries_;

@@ -22,15 +22,15 @@ namespace KRONECKER_NAMESPACE {
 inline Vocabulary resized(const Vocabulary& vocabulary, TokenId size) {
   if (size < 1) detail::fail<std::invalid_argument>("a vocabulary of ", size, " tokens: it needs at least 1");
   std::vector<std::string> tokens(static_cast<std::size_t>(size)), notes = vocabulary.notes();
-  std::vector<TokenId> special_ids;
+  std::vector<TokenKind> kinds(tokens.size(), TokenKind::hole);
   for (TokenId id = 0; id < (std::min)(size, vocabulary.size()); ++id) {
     tokens[static_cast<std::size_t>(id)] = vocabulary.bytes(id);
-    if (vocabulary.is_special(id)) special_ids.push_back(id);
+    kinds[static_cast<std::size_t>(id)] = vocabulary.kind(id);
   }
   if (size < vocabulary.size())
     notes.push_back(detail::message_from(
         "tokens from id ", size, " on are left out: ", vocabulary.size() - size, " of ", vocabulary.size()));
-  return Vocabulary::with_special_ids(std::move(tokens), std::move(special_ids)).with_notes(std::move(notes));
+  return Vocabulary::with_kinds(std::move(tokens), std::move(kinds)).with_notes(std::move(notes));
 }
 
 /// How many tokens from id `first` on are found in texts, that is, are neither special nor without bytes. If

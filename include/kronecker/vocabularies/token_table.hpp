@@ -25,17 +25,6 @@
 namespace KRONECKER_NAMESPACE {
 namespace detail {
 
-/// What a tokenizer file's string for a token means.
-enum class TokenKind : std::uint8_t {
-  hole,        ///< There is no such token.
-  bytes,       ///< The string is the bytes.
-  byte_level,  ///< It is in GPT-2's byte map, or else plain text.
-  piece,       ///< A SentencePiece piece: U+2581 is a space.
-  byte_piece,  ///< "<0x0A>" is the byte 0x0A.
-  text,        ///< Plain text.
-  special,     ///< Plain text, of a special token.
-};
-
 /// What the reference makes of a space at the front of a SentencePiece piece, which the file does not say.
 enum class LeadingSpace : std::uint8_t {
   unknown,
@@ -48,6 +37,16 @@ struct TokenString {
   std::string string;
   TokenKind kind = TokenKind::hole;
 };
+
+/// Whether a token's string is in GPT-2's byte map.
+constexpr bool is_byte_level(std::string_view token) noexcept {
+  while (!token.empty()) {
+    const Utf8CodePoint character = read_code_point(token);
+    if (character.length == 0 || !byte_of_gpt2_character(character.value)) return false;
+    token.remove_prefix(character.length);
+  }
+  return true;
+}
 
 /// The bytes of a token in GPT-2's byte map, or nothing if the string is not of that form.
 inline std::optional<std::string> byte_level_bytes(std::string_view token) {
@@ -81,12 +80,27 @@ inline std::optional<std::string> bytes_of_token(const TokenString& token) {
       return std::string(1, static_cast<char>(*byte));
     }
     case TokenKind::hole:
+    case TokenKind::unused:
     case TokenKind::bytes:
     case TokenKind::text:
     case TokenKind::special:
+    case TokenKind::reference:
       break;
   }
   return token.string;
+}
+
+/// The kind that `bytes_of_token` takes `token` for: plain text if its string is not that of its kind.
+inline TokenKind kind_taken(const TokenString& token) {
+  const bool is_plain = (token.kind == TokenKind::byte_level && !is_byte_level(token.string)) ||
+                        (token.kind == TokenKind::piece && byte_of_byte_piece(token.string));
+  return is_plain ? TokenKind::text : token.kind;
+}
+
+/// The kind of a token whose bytes are the reference's string.
+constexpr TokenKind reference_kind(TokenKind kind) noexcept {
+  const bool is_kept = kind == TokenKind::hole || kind == TokenKind::unused || kind == TokenKind::special;
+  return is_kept ? kind : TokenKind::reference;
 }
 
 /// The reference's string for `token`, or nothing if its string is not of its kind. O(size).
@@ -106,8 +120,10 @@ inline std::optional<std::string> reference_string(const TokenString& token, Lea
       return decoded ? replace_invalid_utf8(*decoded) : bytes;
     }
     case TokenKind::hole:
+    case TokenKind::unused:
     case TokenKind::byte_piece:
     case TokenKind::special:
+    case TokenKind::reference:
       break;
   }
   return bytes;
@@ -139,7 +155,7 @@ struct TokenBeginnings {
     for (std::size_t i = 0; i < space_marks.size(); ++i)
       if (token.string.starts_with(space_marks[i].mark) && token.string.size() > space_marks[i].mark.size())
         marked[i].add(id);
-    if (token.kind == TokenKind::byte_level && !byte_level_bytes(token.string)) not_byte_level.add(id);
+    if (token.kind == TokenKind::byte_level && !is_byte_level(token.string)) not_byte_level.add(id);
   }
 };
 
@@ -198,7 +214,7 @@ class TokenTable {
     const bool is_reference = text == TokenText::reference;
     if (is_reference) check_reference();
     std::vector<std::string> bytes(tokens_.size());
-    std::vector<TokenId> special_ids;
+    std::vector<TokenKind> kinds(tokens_.size());
     for (std::size_t id = 0; id < tokens_.size(); ++id) {
       std::optional<std::string> found =
           is_reference ? reference_string(tokens_[id], leading_space_) : bytes_of_token(tokens_[id]);
@@ -208,10 +224,9 @@ class TokenTable {
             tokens_[id].kind == TokenKind::byte_piece ? "a byte such as <0x0A>, found '" : "UTF-8, found '",
             excerpt(tokens_[id].string), "'");
       bytes[id] = std::move(*found);
-      if (tokens_[id].kind == TokenKind::special) special_ids.push_back(static_cast<TokenId>(id));
+      kinds[id] = is_reference ? reference_kind(tokens_[id].kind) : kind_taken(tokens_[id]);
     }
-    return Vocabulary::with_special_ids(std::move(bytes), std::move(special_ids))
-        .with_notes(std::move(notes_));
+    return Vocabulary::with_kinds(std::move(bytes), std::move(kinds)).with_notes(std::move(notes_));
   }
 
  private:
