@@ -258,7 +258,7 @@ class Inspect {
                  encoder.options().z_normalize ? "yes" : "no", encoder.options().epsilon,
                  is_rounded ? ", codes rounded to bfloat16" : "");
       if (embedding.own_row_count() > 0)
-        fmt::print("  {} tokens have rows of their own\n", embedding.own_row_count());
+        fmt::print("  tokens with rows of their own: {}\n", embedding.own_row_count());
       if (embedding.has_norm()) fmt::print("  a norm follows\n");
       fmt::print("  {} parameters in rows of {}, {}B of token bytes\n",
                  examples::short_number(static_cast<double>(parameters)), embedding.row_type(),
