@@ -111,9 +111,9 @@ KRONECKER_API kronecker_status kronecker_forward(const kronecker_code* code, con
 /* The gradient of the weights into `grad_rows`, (D, d_model), every number of which is written, given that of
    the output, `grad_out` of (count, d_model). Terms are summed in float32, of each 1,024 tokens apart, so
    that the error stays near a matrix product's for any count; what z-normalization subtracts is summed in
-   double. Threads and errors as in kronecker_forward. Takes memory for the bytes of the tokens and, for each
-   thread, to sort 1,024 of them: at most 4 KB * pos_dim; for gradients of 16 bits, which are rounded once,
-   also 4 * d_model bytes for each row that the tokens light. */
+   double. Threads and errors as in kronecker_forward. Takes memory for the bytes of the tokens, 150 * d_model
+   + 5 * D bytes and, for each thread, to sort 1,024 tokens, at most 4 KB * pos_dim + 8 * D; for gradients of
+   16 bits, which are rounded once, also 4 * d_model bytes for each row that the tokens light. */
 KRONECKER_API kronecker_status kronecker_backward(const kronecker_code* code, const kronecker_tokens* tokens,
                                                   int64_t d_model, const int64_t* ids, size_t count,
                                                   const void* grad_out, kronecker_type grad_type,

@@ -93,6 +93,9 @@ def use_threads_of_openmp() -> None:
 
 def opened(function: str, path: str | os.PathLike[str], *arguments: object) -> c_void_p:
     """The handle that a function which opens a file gives."""
+    name = os.fsdecode(path).encode("utf-8", "surrogateescape")
+    if b"\0" in name:
+        raise ValueError(f"a path with a zero byte: {path!r}")
     handle = c_void_p()
-    call(function, os.fspath(path).encode("utf-8", "surrogateescape"), *arguments, byref(handle))
+    call(function, name, *arguments, byref(handle))
     return handle
