@@ -19,6 +19,7 @@
 #include <kronecker/rows.hpp>
 #include <kronecker/shared_array.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
