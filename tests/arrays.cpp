@@ -19,8 +19,9 @@ namespace {
 /// Does the parts one after the other, the last one first.
 struct Backwards {
   std::size_t most;
+  std::size_t least_numbers = 1000;
   template <class Work>
-  void operator()(std::size_t count, const Work& work) const {
+  void operator()(std::size_t count, std::size_t, const Work& work) const {
     for (std::size_t part = count; part-- > 0;) work(part);
   }
 };
@@ -39,9 +40,6 @@ TEST_CASE("arrays are split into whole pieces, each in one part") {
       }
       CHECK(end == total);
     }
-  CHECK(kronecker::detail::part_count(1000, 8, 100) == 1);
-  CHECK(kronecker::detail::part_count(std::size_t{1} << 30, 8, 100) == 8);
-  CHECK(kronecker::detail::part_count(std::size_t{1} << 30, 8, 3) == 3);
 }
 
 TEST_CASE("embeddings and gradients on arrays are those of arithmetic in double, in any number of parts") {

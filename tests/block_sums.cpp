@@ -97,24 +97,24 @@ TEMPLATE_TEST_CASE(
 
 TEST_CASE("rows that no token lights are written with what they are to hold, and no others") {
   std::mt19937 random(8);
-  for (const auto& [code_dim, d_model] :
-       {std::pair<std::size_t, std::size_t>{7, 37}, {1100, 1000}, {1100, 1024}})
-    for (const std::size_t offset : {0u, 1u, 4u, 12u}) {  // of 4 MB and more, also around the caches
+  for (const auto& [code_dim, row_bytes] :
+       {std::pair<std::size_t, std::size_t>{7, 149}, {1100, 4002}, {1100, 4096}})
+    for (const std::size_t offset : {0u, 2u, 16u, 48u}) {  // of 4 MB and more, also around the caches
       std::vector<std::uint8_t> is_lit(code_dim);
       for (auto& lit : is_lit) lit = random() % 2;
-      const std::vector<float> held = random_floats(d_model, random);
+      std::vector<char> row(row_bytes);
+      for (char& byte : row) byte = static_cast<char>(random() % 128);
       for (const InstructionSet set : test_support::instruction_sets()) {
-        std::vector<float> memory(code_dim * d_model + 32, 7.0f), expected = memory;
-        float* const values = memory.data() + offset;
-        kernels::write_unlit_rows(set, is_lit.data(), code_dim,
-                                  {values, d_model, 0, d_model / 32 * 16, held.data()});
-        kernels::write_unlit_rows(set, is_lit.data(), code_dim,
-                                  {values, d_model, d_model / 32 * 16, d_model, held.data()});
-        for (std::size_t cell = 0; cell < code_dim; ++cell)
+        std::vector<char> memory(code_dim * row_bytes + 128, 'x'), expected = memory;
+        for (const std::size_t begin : {std::size_t{0}, code_dim / 3})
+          kernels::write_unlit_rows(set, {memory.data() + offset, row_bytes, row.data(), is_lit.data(),
+                                          code_dim, begin, begin == 0 ? code_dim / 3 : code_dim - 1});
+        for (std::size_t cell = 0; cell < code_dim - 1; ++cell)
           if (is_lit[cell] == 0)
-            std::copy(held.begin(), held.end(),
-                      expected.begin() + static_cast<std::ptrdiff_t>(offset + cell * d_model));
-        INFO("d_model " << d_model << ", offset " << offset << ", instruction set " << static_cast<int>(set));
+            std::copy(row.begin(), row.end(),
+                      expected.begin() + static_cast<std::ptrdiff_t>(offset + cell * row_bytes));
+        INFO("rows of " << row_bytes << " bytes, offset " << offset << ", instruction set "
+                        << static_cast<int>(set));
         CHECK(memory == expected);
       }
     }

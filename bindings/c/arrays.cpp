@@ -37,7 +37,7 @@ std::size_t checked_width(std::int64_t d_model) {
 
 Threads checked_threads(std::int32_t threads) {
   if (threads < 1) fail<std::invalid_argument>("threads ", threads, " is below 1");
-  return {static_cast<std::size_t>(threads)};
+  return {.most = static_cast<std::size_t>(threads)};
 }
 
 /// Calls `work` with the type as a constant.
@@ -111,3 +111,5 @@ kronecker_status kronecker_backward(const kronecker_code* code, const kronecker_
     });
   });
 }
+
+void kronecker_use_pool(kronecker_pool run) { kronecker_c::pool = run; }

@@ -97,9 +97,9 @@ typedef struct kronecker_tokens {
    rounded once. The arrays may have any alignment and must not overlap.
 
    At most 2^31 - 1 ids at a time. `threads` >= 1 is how many threads may work, this one among them: others
-   are started for about half a millisecond of work each (2^22 numbers), and joined before the call returns;
-   results have the same bits for every number. Takes memory for the bytes of the tokens, count * (pos_dim +
-   5), and, z-normalizing, 4 * (pos_dim + 1) * d_model.
+   are started for about half a millisecond of work each (2^22 numbers), and joined before the call returns,
+   unless there is a pool (kronecker_use_pool); results have the same bits for every number. Takes memory for
+   the bytes of the tokens, count * (pos_dim + 5), and, z-normalizing, (4 * (pos_dim + 1) + 136) * d_model.
 
    KRONECKER_OUT_OF_RANGE if an id is negative or not less than vocab_size; KRONECKER_INVALID_ARGUMENT if a
    pointer is null, a size or type is none, a length is more than pos_dim or a byte not less than char_dim. */
@@ -111,13 +111,23 @@ KRONECKER_API kronecker_status kronecker_forward(const kronecker_code* code, con
 /* The gradient of the weights into `grad_rows`, (D, d_model), every number of which is written, given that of
    the output, `grad_out` of (count, d_model). Terms are summed in float32, of each 1,024 tokens apart, so
    that the error stays near a matrix product's for any count; what z-normalization subtracts is summed in
-   double. Threads and errors as in kronecker_forward. Takes memory for the bytes of the tokens and, for each
-   thread, to sort 1,024 of them: at most 4 KB * pos_dim; for gradients of 16 bits, which are rounded once,
-   also 4 * d_model bytes for each row that the tokens light. */
+   double. Threads and errors as in kronecker_forward. Takes memory for the bytes of the tokens, 150 * d_model
+   + 5 * D bytes and, for each thread, to sort 1,024 tokens, at most 4 KB * pos_dim + 8 * D; for gradients of
+   16 bits, which are rounded once, also 4 * d_model bytes for each row that the tokens light. */
 KRONECKER_API kronecker_status kronecker_backward(const kronecker_code* code, const kronecker_tokens* tokens,
                                                   int64_t d_model, const int64_t* ids, size_t count,
                                                   const void* grad_out, kronecker_type grad_type,
                                                   void* grad_rows, kronecker_type row_type, int32_t threads);
+
+/* Calls `work(argument)` on at least one and at most `threads` threads, this one among them, and returns when
+   all have returned; `flags` is 0. GNU OpenMP's GOMP_parallel is one. */
+typedef void (*kronecker_pool)(void (*work)(void*), void* argument, unsigned threads, unsigned flags);
+
+/* Has kronecker_forward and kronecker_backward work on the threads of a pool from now on, instead of starting
+   some; null: no more. For programs whose other threads wait for work by spinning, as OpenMP's do for
+   milliseconds: a thread that is started would wait for a processor all that time. After a fork, a pool's
+   threads are as a rule not there in the child process, which has to say so. */
+KRONECKER_API void kronecker_use_pool(kronecker_pool run);
 
 /* The tokens of a tokenizer file. */
 typedef struct kronecker_vocabulary kronecker_vocabulary;

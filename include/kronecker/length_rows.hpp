@@ -18,10 +18,8 @@
 #include <kronecker/namespace.hpp>
 #include <kronecker/rows.hpp>
 #include <kronecker/shared_array.hpp>
-#include <kronecker/views.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -29,24 +27,15 @@
 
 namespace KRONECKER_NAMESPACE::detail {
 
-/// Writes r_L to row L of `length_rows`, (pos_dim + 1, d_model), for each of `lengths`; of some columns,
-/// which threads may split. `rows` are all rows, (count, d_model), numbers of `type`. The mean is taken in
-/// double, in the order of the cells, and r_L is rounded once to float: the same bits on every CPU and for
-/// every split. O(columns * (count + lengths)).
-template <kernels::RowType type>
-void write_length_rows(const void* rows, std::size_t count, std::size_t d_model,
-                       std::span<const std::uint8_t> lengths, Range columns, float* length_rows) noexcept {
-  std::array<double, 2048> sums;
-  for (std::size_t first = columns.begin; first < columns.end; first += sums.size()) {
-    const std::size_t end = (std::min)(first + sums.size(), columns.end);
-    kernels::sum_rows<type>(kernels::instruction_set(), {rows, count, d_model, first, end}, nullptr,
-                            sums.data());
-    for (const std::uint8_t length : lengths) {
-      float* const row = length_rows + length * d_model + first;
-      for (std::size_t i = 0; i < end - first; ++i) {
-        const double mean = sums[i] / static_cast<double>(count);
-        row[i] = static_cast<float>(-length * mean);
-      }
+/// Writes r_L to row L of `length_rows`, (pos_dim + 1, d_model), for each of `lengths`, given the sums of all
+/// `count` rows, (d_model). r_L is rounded once to float. O(d_model * lengths).
+inline void write_length_rows(std::span<const double> sums, std::size_t count,
+                              std::span<const std::uint8_t> lengths, float* length_rows) noexcept {
+  for (const std::uint8_t length : lengths) {
+    float* const row = length_rows + length * sums.size();
+    for (std::size_t i = 0; i < sums.size(); ++i) {
+      const double mean = sums[i] / static_cast<double>(count);
+      row[i] = static_cast<float>(-length * mean);
     }
   }
 }

@@ -1,9 +1,10 @@
-/* A C program's arrays: forward and backward against arithmetic in double, on 1, 2 and 7 threads and after a
-   fork, and a vocabulary's bytes. Exit code 1 if a number is wrong.
+/* A C program's arrays: forward and backward against arithmetic in double, on 1, 2 and 7 threads, on those of
+   a pool and after a fork, and a vocabulary's bytes. Exit code 1 if a number is wrong.
      arrays VOCABULARY_FILE */
 #include <kronecker.h>
 
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,8 +50,28 @@ static double largest_difference(const float* found, const double* expected, siz
   return difference / largest;
 }
 
+/* A pool of three threads, whoever asks. */
+static void (*work_of_pool)(void*);
+static int uses_of_pool = 0;
+
+static void* work_once(void* argument) {
+  work_of_pool(argument);
+  return NULL;
+}
+
+static void pool(void (*work)(void*), void* argument, unsigned threads, unsigned flags) {
+  pthread_t others[2];
+  expect(threads > 1 && threads <= 7 && flags == 0, "a pool is asked for no threads");
+  work_of_pool = work;
+  ++uses_of_pool;
+  for (int i = 0; i < 2; ++i)
+    if (pthread_create(&others[i], NULL, work_once, argument) != 0) exit(2);
+  work(argument);
+  for (int i = 0; i < 2; ++i) pthread_join(others[i], NULL);
+}
+
 static void check(const kronecker_code* code, const kronecker_tokens* tokens) {
-  static const int threads[] = {1, 2, 7};
+  static const int threads[] = {1, 2, 7, 2, 7}; /* the last two with a pool */
   const size_t out_size = (size_t)count * d_model, rows_size = (size_t)code_dim * d_model;
   float *rows = numbers(rows_size), *grad_out = numbers(out_size), *out = numbers(out_size),
         *first_out = numbers(out_size), *grad = numbers(rows_size), *first_grad = numbers(rows_size);
@@ -84,7 +105,8 @@ static void check(const kronecker_code* code, const kronecker_tokens* tokens) {
     for (size_t i = 0; i < rows_size; ++i) expected_grad[i] -= mean[i % d_model];
   }
 
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 5; ++i) {
+    if (i == 3) kronecker_use_pool(pool);
     memset(out, 0xff, out_size * sizeof(float));
     memset(grad, 0xff, rows_size * sizeof(float));
     if (kronecker_forward(code, tokens, rows, KRONECKER_FLOAT32, d_model, ids, count, out, KRONECKER_FLOAT32,
@@ -99,6 +121,9 @@ static void check(const kronecker_code* code, const kronecker_tokens* tokens) {
     expect(memcmp(out, first_out, out_size * sizeof(float)) == 0, "threads change an embedding");
     expect(memcmp(grad, first_grad, rows_size * sizeof(float)) == 0, "threads change a gradient");
   }
+  kronecker_use_pool(NULL);
+  expect(uses_of_pool > 4, "the pool is not used");
+  uses_of_pool = 0;
   expect(largest_difference(first_out, expected_out, out_size) < 1e-6, "an embedding is wrong");
   expect(largest_difference(first_grad, expected_grad, rows_size) < 1e-6, "a gradient is wrong");
 

@@ -225,7 +225,8 @@ def test_a_file_s_tokens_have_their_true_bytes():
     module = KroneckerEmbedding.from_tokenizer_file(file, 8, pos_dim=16)
     assert module.vocab_size == len(tokens) and module.pos_dim == 16
     for id in range(0, len(tokens), 7):
-        assert tokens[id].startswith(bytes(module._byte_buffer[id, :module._length_buffer[id]].tolist()))
+        kept = bytes(module._byte_buffer[id, :module._length_buffer[id]].tolist())
+        assert tokens[id].startswith(kept) and (len(kept) > 12 or len(kept) == len(tokens[id]))
 
 
 @pytest.mark.parametrize("name", ["gpt2", "mistral_v1", "llama3", "qwen2_5"])

@@ -71,6 +71,8 @@ def test_what_is_wrong_is_said():
             load("absent")
         with pytest.raises(OSError, match="README.md"):
             load(ROOT / "README.md")
+        with pytest.raises(ValueError, match="zero byte"):
+            load("README.md\0.json")
 
 
 @pytest.fixture
@@ -97,6 +99,10 @@ def test_a_saved_embedding_has_the_reference_s_outputs(saved):
     assert np.array_equal(saved.embed(tokens[5]), saved(5))
     hidden = np.random.default_rng(1).standard_normal((3, 2, 8), np.float32)
     np.testing.assert_allclose(saved.logits(hidden), hidden @ golden("table_TT").T, atol=1e-4)
+    assert np.array_equal(saved.embed_all([bytearray(tokens[5])]), saved([5]))
+    for texts in ([5], [list(tokens[5])], tokens[5], "text"):
+        with pytest.raises(TypeError):
+            saved.embed_all(texts)
     with pytest.raises(IndexError, match="token id 64 at index 1 is outside the vocabulary of 64 tokens"):
         saved([0, 64])
     with pytest.raises(TypeError, match="float64"):

@@ -149,3 +149,15 @@ def test_tokens_are_added_by_their_bytes(model, tokenizer, tmp_path):
     assert torch.equal(logits(load(tmp_path), ids[:, :8]), logits(model, ids[:, :8]))
     with pytest.raises(TypeError, match="resize_token_embeddings"):
         add_tokens(gpt2(), tokenizer)
+
+
+def test_tokens_that_cannot_be_added_change_nothing(model):
+    class WithoutFile:
+        def __len__(self):
+            return 10**6
+
+    before = logits(model, IDS)
+    with pytest.raises(TypeError, match="WithoutFile"):
+        add_tokens(model, WithoutFile())
+    assert model.get_input_embeddings().vocab_size == model.config.vocab_size < 10**6
+    assert torch.equal(logits(model, IDS), before)

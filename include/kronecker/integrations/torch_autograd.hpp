@@ -38,12 +38,18 @@ void with_row_type(torch::ScalarType type, Work work) {
 /// torch's threads, as training/arrays.hpp takes them.
 struct TorchThreads {
   std::size_t most = static_cast<std::size_t>(at::get_num_threads());  ///< At a time.
+  std::size_t least_numbers = std::size_t{1} << 17;                    ///< For a thread.
 
   template <class Work>
-  void operator()(std::size_t count, const Work& work) const {
-    at::parallel_for(0, static_cast<std::int64_t>(count), 1, [&](std::int64_t begin, std::int64_t end) {
+  void operator()(std::size_t count, std::size_t threads, const Work& work) const {
+    const auto work_on = [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t part = begin; part < end; ++part) work(static_cast<std::size_t>(part));
-    });
+    };
+    const auto parts = static_cast<std::int64_t>(count);
+    if (threads > 1)
+      at::parallel_for(0, parts, 1, work_on);
+    else
+      work_on(0, parts);
   }
 };
 

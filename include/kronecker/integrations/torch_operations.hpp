@@ -1,7 +1,8 @@
 #pragma once
 
 /// The embedding in torch's own operations, for the devices and types that this library's kernels do not
-/// serve; torch differentiates it. Needs LibTorch, 1.13 or newer.
+/// serve; torch differentiates it, and adds the terms of a row's gradient token by token. Needs
+/// LibTorch, 1.13 or newer.
 
 #include <kronecker/encoder.hpp>
 #include <kronecker/error.hpp>

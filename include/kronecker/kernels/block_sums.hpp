@@ -52,6 +52,17 @@ struct GradientColumns {
   const float* held = nullptr;
 };
 
+/// Some of the rows of a gradient, and what those hold that no token lights.
+struct UnlitRows {
+  void* values;                ///< (D, row_bytes); any alignment.
+  std::size_t row_bytes;       ///< Size of a row.
+  const void* row;             ///< (row_bytes): what is written to each of them.
+  const std::uint8_t* is_lit;  ///< (D): not 0 for rows that are left as they are.
+  std::size_t code_dim;        ///< D.
+  std::size_t first_row;       ///< The first row to write.
+  std::size_t end_row;         ///< The one after the last.
+};
+
 }  // namespace KRONECKER_NAMESPACE::kernels
 
 #define KRONECKER_KERNEL_FILE <kronecker/kernels/block_sums.inc>
@@ -74,17 +85,14 @@ static inline void add_block_sums(InstructionSet set, const BlockByCell& block, 
   baseline::add_block_sums<type>(block, grad_out, gradient);
 }
 
-/// Copies what rows are taken to hold, gradient.held, to those of the `code_dim` rows of which `is_lit` is 0:
-/// around the caches, if the gradient would not stay in them. O(columns * code_dim).
-[[maybe_unused]] static inline void write_unlit_rows(InstructionSet set, const std::uint8_t* is_lit,
-                                                     std::size_t code_dim,
-                                                     const GradientColumns& gradient) noexcept {
+/// Writes `rows`: around the caches, if all of them would not stay there. O(rows * row_bytes).
+[[maybe_unused]] static inline void write_unlit_rows(InstructionSet set, const UnlitRows& rows) noexcept {
 #ifdef KRONECKER_HAS_AVX
-  if (set == InstructionSet::avx512) return avx512::write_unlit_rows(is_lit, code_dim, gradient);
-  if (set == InstructionSet::avx2) return avx2::write_unlit_rows(is_lit, code_dim, gradient);
+  if (set == InstructionSet::avx512) return avx512::write_unlit_rows(rows);
+  if (set == InstructionSet::avx2) return avx2::write_unlit_rows(rows);
 #endif
   static_cast<void>(set);
-  baseline::write_unlit_rows(is_lit, code_dim, gradient);
+  baseline::write_unlit_rows(rows);
 }
 
 }  // namespace KRONECKER_NAMESPACE::kernels

@@ -69,17 +69,18 @@ class ArraySequence {
     return found;
   }
 
-  /// Numbers the cells that its tokens light, in `place_of_cell`, (D), where they are negative; returns how
-  /// many there are.
-  std::size_t number_cells(std::vector<std::int32_t>& place_of_cell) const noexcept {
-    std::int32_t lit = 0;
-    for (std::size_t i = 0; i < count_; ++i)
+  /// Numbers the cells that some of its tokens light, from `next` on, in `place_of_cell`, (D), where they are
+  /// `unlit`; returns the number after the last.
+  std::size_t number_cells(Range some, std::size_t next,
+                           std::vector<std::int32_t>& place_of_cell) const noexcept {
+    for (std::size_t i = some.begin; i < some.end; ++i)
       for (std::size_t p = 0; p < lengths_[i]; ++p) {
         std::int32_t& place = place_of_cell[cell_of(bytes_[i * pos_dim_ + p], p, pos_dim_)];
-        if (place < 0) place = lit++;
+        if (place == unlit) place = static_cast<std::int32_t>(next++);
       }
-    return static_cast<std::size_t>(lit);
+    return next;
   }
+  static constexpr std::int32_t unlit = -1;  ///< The place of a cell that no token lights.
 
  private:
   void copy_token(const DynamicEncoder& encoder, const TokenArrays& tokens, std::int64_t id, std::size_t i) {

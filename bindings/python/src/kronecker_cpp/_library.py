@@ -55,7 +55,7 @@ def _opened() -> ctypes.CDLL:
         getattr(library, function).restype = c_char_p
     library.kronecker_vocabulary_note.argtypes = [c_void_p, c_size_t]
     library.kronecker_vocabulary_note.restype = c_char_p
-    for function in ("kronecker_close", "kronecker_vocabulary_close"):
+    for function in ("kronecker_close", "kronecker_vocabulary_close", "kronecker_use_pool"):
         getattr(library, function).argtypes = [c_void_p]
         getattr(library, function).restype = None
     for function in ("kronecker_vocab_size", "kronecker_d_model", "kronecker_vocabulary_size"):
@@ -79,8 +79,23 @@ def call(function: str, *arguments: object) -> None:
         raise ERRORS.get(status, RuntimeError)(library.kronecker_error_message().decode(errors="replace"))
 
 
+def use_threads_of_openmp() -> None:
+    """Has the library work on the threads of GNU's OpenMP, if the process has them, as PyTorch does on Linux: they wait for
+    work by spinning, and a thread of the library's own would wait that long for their processors. Not in child processes
+    of a fork, which have no such threads."""
+    if not sys.platform.startswith("linux"):
+        return
+    pool = getattr(ctypes.CDLL(None), "GOMP_parallel", None)
+    if pool is not None:
+        library.kronecker_use_pool(ctypes.cast(pool, c_void_p))
+        os.register_at_fork(after_in_child=lambda: library.kronecker_use_pool(None))
+
+
 def opened(function: str, path: str | os.PathLike[str], *arguments: object) -> c_void_p:
     """The handle that a function which opens a file gives."""
+    name = os.fsdecode(path).encode("utf-8", "surrogateescape")
+    if b"\0" in name:
+        raise ValueError(f"a path with a zero byte: {path!r}")
     handle = c_void_p()
-    call(function, os.fspath(path).encode("utf-8", "surrogateescape"), *arguments, byref(handle))
+    call(function, name, *arguments, byref(handle))
     return handle

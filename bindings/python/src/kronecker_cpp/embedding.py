@@ -51,7 +51,9 @@ class KroneckerEmbedding:
 
     def embed_all(self, texts: Sequence[bytes | str]) -> NDArray[np.float32]:
         """The embeddings, (N, d_model), of N byte strings."""
-        encoded = [text.encode() if isinstance(text, str) else bytes(text) for text in texts]
+        if isinstance(texts, (str, bytes)):
+            raise TypeError(f"embed_all takes several texts, and {texts!r} is one")
+        encoded = [_encoded(text) for text in texts]
         out = np.empty((len(encoded), self.d_model), np.float32)
         call("kronecker_embed_strings", self._handle, (c_char_p * len(encoded))(*encoded),
              (c_size_t * len(encoded))(*map(len, encoded)), len(encoded), out.ctypes.data, out.size)
@@ -65,3 +67,11 @@ class KroneckerEmbedding:
         out = np.empty((*hidden.shape[:-1], self.vocab_size), np.float32)
         call("kronecker_logits", self._handle, hidden.ctypes.data, hidden.size // self.d_model, out.ctypes.data, out.size)
         return out
+
+
+def _encoded(text: bytes | str) -> bytes:
+    if isinstance(text, str):
+        return text.encode()
+    if isinstance(text, (bytes, bytearray, memoryview)):  # of other types, bytes() makes zeros
+        return bytes(text)
+    raise TypeError(f"a text is of type {type(text).__name__}, not bytes or str")

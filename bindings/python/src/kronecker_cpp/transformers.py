@@ -107,8 +107,9 @@ def add_tokens(model: transformers.PreTrainedModel, tokenizer: Any) -> int:
                         "input; use resize_token_embeddings")
     vocab_size = max(len(tokenizer), embedding.vocab_size)
     added = vocab_size - embedding.vocab_size
+    tokens = _tokens_of(tokenizer, vocab_size, embedding.pos_dim, embedding.char_dim)
     embedding.vocab_size = model.config.vocab_size = vocab_size
-    embedding._set_tokens(*_tokens_of(tokenizer, vocab_size, embedding.pos_dim, embedding.char_dim))
+    embedding._set_tokens(*tokens)
     embedding._tokens(embedding.projection.rows.device)
     head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     if head is not None and added > 0:

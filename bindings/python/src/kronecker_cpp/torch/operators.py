@@ -18,8 +18,13 @@ from torch import Tensor
 from kronecker_cpp import _library
 
 ROW_TYPES = {torch.float32: _library.FLOAT32, torch.bfloat16: _library.BFLOAT16, torch.float16: _library.FLOAT16}
+TOKENS_IN_BLOCK = 1024
+"""Whose terms are summed before the sums are added, so that the error of long batches stays near a matrix product's."""
 ID_TYPES = frozenset([torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, torch.uint16, torch.uint32,
                       torch.uint64])
+
+
+_library.use_threads_of_openmp()
 
 
 class Code(NamedTuple):
@@ -209,22 +214,21 @@ _scatter_kernel.register_autograd(_scatter_gradient, setup_context=_remember)
 
 def _lit(token_bytes: Tensor, lengths: Tensor, ids: Tensor, char_dim: int, length_normalize: bool, z_normalize: bool,
          epsilon: float, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Of N ids: the cells (N, pos_dim), which of them are lit, the lengths (N, 1), and the factors a_L (N, 1)."""
+    """Of N ids: their bytes (N, pos_dim), which of them count, the lengths (N, 1), and the factors a_L (N, 1)."""
     pos_dim = token_bytes.shape[1]
     _check_used(token_bytes, lengths, ids, char_dim)
-    positions = torch.arange(pos_dim, device=ids.device)
     lengths = lengths.index_select(0, ids).to(torch.int64).unsqueeze(1)
-    lit = positions < lengths
+    lit = torch.arange(pos_dim, device=ids.device) < lengths
     # What is not lit adds zero somewhere: at another byte for each token, so that no row is waited for.
     elsewhere = (torch.arange(ids.shape[0], device=ids.device) % char_dim).unsqueeze(1)
-    cells = torch.where(lit, token_bytes.index_select(0, ids).to(torch.int64), elsewhere) * pos_dim + positions
+    lit_bytes = torch.where(lit, token_bytes.index_select(0, ids).to(torch.int64), elsewhere)
     lengths = lengths.to(dtype)
     factors = torch.rsqrt(lengths.clamp_min(1)) if length_normalize else torch.ones_like(lengths)
     if z_normalize:
         code_dim = char_dim * pos_dim
         deviation = factors * torch.sqrt(lengths * (1 - lengths / code_dim) / (code_dim - 1))
         factors = torch.where(lengths > 0, factors / (deviation + epsilon), 0)
-    return cells, lit, lengths, factors
+    return lit_bytes, lit, lengths, factors
 
 
 def _check_used(token_bytes: Tensor, lengths: Tensor, ids: Tensor, char_dim: int) -> None:
@@ -252,11 +256,12 @@ def embed_by_standard_operators(rows: Tensor, token_bytes: Tensor, lengths: Tens
                                 dtype: torch.dtype) -> Tensor:
     """a_L * (sum of the lit rows - L * mean of all rows), in float32 or float64, rounded to `dtype` at the end."""
     exact = torch.float64 if rows.dtype == torch.float64 else torch.float32
-    cells, lit, lengths, factors = _lit(token_bytes, lengths, ids.reshape(-1), char_dim, length_normalize, z_normalize,
-                                        epsilon, exact)
+    lit_bytes, lit, lengths, factors = _lit(token_bytes, lengths, ids.reshape(-1), char_dim, length_normalize,
+                                            z_normalize, epsilon, exact)
     total = torch.zeros((), dtype=exact, device=rows.device)
-    for position in range(cells.shape[1]):
-        row = rows.index_select(0, cells[:, position]).to(exact)
+    pos_dim = lit_bytes.shape[1]
+    for position in range(pos_dim):
+        row = rows.index_select(0, lit_bytes[:, position] * pos_dim + position).to(exact)
         total = total + torch.where(lit[:, position, None], row, 0)
     if z_normalize and not centered:
         total = total - lengths * rows.mean(0, dtype=exact)
@@ -266,14 +271,21 @@ def embed_by_standard_operators(rows: Tensor, token_bytes: Tensor, lengths: Tens
 def scatter_by_standard_operators(grad: Tensor, token_bytes: Tensor, lengths: Tensor, ids: Tensor, char_dim: int,
                                   length_normalize: bool, z_normalize: bool, epsilon: float, centered: bool,
                                   dtype: torch.dtype) -> Tensor:
-    """The gradient of the rows, (char_dim * pos_dim, d_model), in float32 or float64, rounded to `dtype` at the end."""
+    """The gradient of the rows, (char_dim * pos_dim, d_model), in float32 or float64, rounded to `dtype` at the end. The sums
+    of the blocks of one position take a quarter of the memory of the terms, with char_dim 256."""
     exact = torch.float64 if grad.dtype == torch.float64 else torch.float32
-    cells, lit, lengths, factors = _lit(token_bytes, lengths, ids.reshape(-1), char_dim, length_normalize, z_normalize,
-                                        epsilon, exact)
+    lit_bytes, lit, lengths, factors = _lit(token_bytes, lengths, ids.reshape(-1), char_dim, length_normalize,
+                                            z_normalize, epsilon, exact)
     terms = factors * grad.reshape(-1, grad.shape[-1]).to(exact)
-    grad_rows = terms.new_zeros((char_dim * cells.shape[1], grad.shape[-1]))
+    count, d_model = terms.shape
+    blocks = (count + TOKENS_IN_BLOCK - 1) // TOKENS_IN_BLOCK
+    first_rows = torch.arange(count, device=ids.device) // TOKENS_IN_BLOCK * char_dim  # of each token's block
+    of_positions = []
+    for position in range(lit_bytes.shape[1]):
+        sums = terms.new_zeros((blocks * char_dim, d_model))
+        sums = sums.index_add(0, first_rows + lit_bytes[:, position], torch.where(lit[:, position, None], terms, 0))
+        of_positions.append(sums.reshape(blocks, char_dim, d_model).sum(0))
+    grad_rows = torch.stack(of_positions, 1).reshape(-1, d_model)
     if z_normalize and not centered:
         grad_rows = grad_rows - (lengths * terms).sum(0) / grad_rows.shape[0]
-    for position in range(cells.shape[1]):
-        grad_rows = grad_rows.index_add(0, cells[:, position], torch.where(lit[:, position, None], terms, 0))
     return grad_rows.to(dtype)
