@@ -1,16 +1,19 @@
+#include "fit_report.hpp"
 #include "progress.hpp"
 #include "report.hpp"
 #include "rows_option.hpp"
+#include "token_counts.hpp"
 #include "vocabulary_argument.hpp"
 #include "weights_option.hpp"
 
 #include <kronecker/analysis/fit.hpp>
 
-#include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <limits>
+#include <optional>
 #include <string>
-#include <vector>
+#include <system_error>
 
 namespace kron {
 
@@ -23,6 +26,14 @@ class Fit {
     table_.add(*parser_, "TABLE", "(V, d_model)");
     vocabulary_.add(*parser_)->required();
     add_pos_dim(*parser_, pos_dim_);
+    counts_.add(*parser_);
+    parser_
+        ->add_option("--ridge", ridge_,
+                     "Pull towards the mean row: the number of further tokens that each cell seems to have, "
+                     "which all have it; 0 is plain least squares. Not given, it is the one that is best for "
+                     "tokens that are held out")
+        ->type_name("NUMBER")
+        ->check(not_negative());
     parser_
         ->add_option("--vocab-size", vocab_size_,
                      "Number of ids: fewer than tokens leaves out the last ones (special ones without a row "
@@ -35,7 +46,8 @@ class Fit {
     add_json(*parser_, as_json_);
     parser_->footer(
         "example:\n"
-        "  kron fit model.safetensors tokenizer.json --name wte.weight --output embedding.kron");
+        "  kron fit model.safetensors tokenizer.json --name wte.weight --text train.txt \\\n"
+        "    --output embedding.kron");
   }
   const CLI::App* parser() const { return parser_; }
 
@@ -43,27 +55,46 @@ class Fit {
     check_output(output_);
     vocabulary_.check_kept(output_);
     table_.check_kept(output_);
+    counts_.check_kept(output_);
     const kronecker::RowMajorMatrix<float> table = table_.read();
     const auto rows = static_cast<kronecker::TokenId>(table.rows());
     const kronecker::Vocabulary vocabulary = vocabulary_for(rows);
     const Encoder encoder(256, pos_dim_, options_);
-    const auto fit = on_values_of(table_.path, [&] {
-      const auto fitted = fit_rows(encoder, vocabulary, table.topRows(vocabulary.size()));
+    std::optional<TokenCounts> counts;
+    if (counts_.is_given()) counts = counts_.read(vocabulary);
+    const kronecker::FitResult fit = on_values_of(table_.path, [&] {
+      kronecker::FitResult fitted = fit_rows(encoder, vocabulary, table.topRows(vocabulary.size()), counts);
       const auto all_ids = kronecker::resized(vocabulary, rows);
       rows_.save(output_, kronecker::KroneckerEmbedding(encoder, all_ids, fitted.projection));
       return fitted;
     });
     fmt::print(stderr, "wrote {}: {} tokens, pos_dim {}, d_model {}\n", shown_name(output_), rows, pos_dim_,
                table.cols());
-    const auto padding = table.rows() - vocabulary.size();
+    const FitReport report{fit, vocabulary, encoder, table, counts, ridge_.empty(), {}, {}};
+    report.warn(shown_name(table_.path));
     if (as_json_)
-      report_json(fit, padding);
+      print_json(report.json(output_), examples::report_beside(output_));
     else
-      report(fit, vocabulary.size(), padding);
+      report.print(examples::report_beside(output_));
     return 0;
   }
 
  private:
+  static CLI::Validator not_negative() {
+    const auto check = [](std::string& text) {
+      const std::optional<double> number = number_in(text);
+      if (number && *number >= 0 && *number <= 1e30) return std::string();
+      return fmt::format("{} is not a number from 0 to 1e30", kronecker::quoted_text(text));
+    };
+    return CLI::Validator(check, "NUMBER");
+  }
+  static std::optional<double> number_in(const std::string& text) {
+    double number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return number;
+  }
+
   /// The vocabulary, without added tokens that a table of `rows` rows has none for.
   kronecker::Vocabulary vocabulary_for(kronecker::TokenId rows) const {
     kronecker::Vocabulary vocabulary = vocabulary_.load();
@@ -83,72 +114,27 @@ class Fit {
     return resized_to(vocabulary, rows);
   }
 
-  static kronecker::FitResult fit_rows(const Encoder& encoder, const kronecker::Vocabulary& vocabulary,
-                                       const Eigen::Ref<const kronecker::RowMajorMatrix<float>>& table) {
+  kronecker::FitResult fit_rows(const Encoder& encoder, const kronecker::Vocabulary& vocabulary,
+                                const Eigen::Ref<const kronecker::RowMajorMatrix<float>>& table,
+                                const std::optional<TokenCounts>& counts) const {
     constexpr double steps = 1000;
     examples::Progress progress("fitting", static_cast<std::size_t>(steps));
     kronecker::FitOptions options;
+    options.ridge = number_in(ridge_);
     options.progress = [&](double fraction) { progress.update(static_cast<std::size_t>(steps * fraction)); };
+    if (counts) {
+      options.weights = counts->of;
+      for (double& weight : options.weights) weight += 1;  // tokens that do not occur here may elsewhere
+    }
     return kronecker::fit_projection(encoder, vocabulary, table, options);
-  }
-
-  void report_json(const kronecker::FitResult& fit, Eigen::Index padding) const {
-    print_json({{"explained", fit.explained},
-                {"r_squared", fit.r_squared},
-                {"chance", fit.chance},
-                {"mean_share", fit.mean_share},
-                {"converged", fit.converged},
-                {"iterations", fit.iterations},
-                {"padding_ids", padding},
-                {"residuals", fit.residual},
-                {"output", output_}},
-               examples::report_beside(output_));
-  }
-
-  void report(const kronecker::FitResult& fit, kronecker::TokenId vocab_size, Eigen::Index padding) const {
-    std::vector<float> sorted(fit.residual.begin(), fit.residual.end());
-    std::sort(sorted.begin(), sorted.end());
-    const auto quantile = [&](double part) {
-      return sorted[static_cast<std::size_t>(part * static_cast<double>(sorted.size() - 1))];
-    };
-    std::FILE* const to = examples::report_beside(output_);
-    print_text(
-        0,
-        fmt::format("the projection explains {:.2f} % of the table ({} iterations{}); its mean row alone, "
-                    "the same for all tokens, {:.2f} %",
-                    100 * fit.explained, fit.iterations, fit.converged ? "" : ", not converged",
-                    100 * fit.mean_share),
-        to);
-    print_text(2,
-               fmt::format("R^2 {:.3f}, of what makes tokens differ; chance gives {:.3f}{}", fit.r_squared,
-                           fit.chance, explains_nothing(fit) ? ": the codes explain nothing here" : ""),
-               to);
-    print_text(2,
-               fmt::format(
-                   "distance of a token from its row, relative: median {:.3f}, a tenth below {:.3f}, a tenth "
-                   "above {:.3f}",
-                   quantile(0.5), quantile(0.1), quantile(0.9)),
-               to);
-    if (padding > 0)
-      print_text(
-          2,
-          fmt::format("the table has {} rows more than there are tokens: ids from {} on are tokens without "
-                      "bytes",
-                      padding, vocab_size),
-          to);
-  }
-
-  /// Whether codes that have nothing to do with the table would explain as much of it.
-  static bool explains_nothing(const kronecker::FitResult& fit) {
-    constexpr double noise = 0.02;
-    return fit.chance < 1 && fit.r_squared < fit.chance + noise;
   }
 
   CLI::App* parser_;
   WeightsOption table_{"", "weight"};
   RowsOption rows_;
   VocabularyArgument vocabulary_;
-  std::string output_;
+  CountsOption counts_;
+  std::string output_, ridge_;
   kronecker::CodeOptions options_;
   int pos_dim_ = default_pos_dim;
   kronecker::TokenId vocab_size_ = 0;  // 0: the vocabulary's
