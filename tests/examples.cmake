@@ -159,7 +159,7 @@ expect(0 "an embedding of 8000 tokens into 1 dimensions.*z-normalized: no.*not f
 expect(0 "wrote table.safetensors: wte.weight of .8000, 1. F16" kron export model.kron --name wte.weight --type F16
   --output table.safetensors)
 expect(0 "F16  wte.weight .8000, 1." kron inspect table.safetensors)
-expect(0 "R.2 1.000: what the codes explain of what makes 8000 tokens differ.*held out 1.000.*wrote fit.kron: 8000 tokens, pos_dim 4, d_model 1" kron fit table.safetensors --name wte.weight
+expect(0 "R.2 1.000: what the codes explain of what makes 8000 tokens differ.*400 tokens that were held out 0.*wrote fit.kron: 8000 tokens, pos_dim 4, d_model 1" kron fit table.safetensors --name wte.weight
   --vocabulary ${vocabulary} --pos-dim 4 --no-z-normalize --output fit.kron)
 
 # Tokens that are weighted, and what is said of the fit.
@@ -190,6 +190,18 @@ expect(2 "kron: wrong.json: no token occurs" kron fit ${fitted} --counts wrong.j
 string(REPEAT "   ?" 8000 weights)
 write_npy(counts.npy "(8000,)" "${weights}")
 expect(0 "the counts of counts.npy: 8000 of 8000 occur" kron fit ${fitted} --counts counts.npy)
+
+# Tokens that keep their rows: the fit is to the others.
+expect(0 "2 tokens keep their rows, the most frequent, 100.00 % of all that occur: the fit.*12.8[23] %, 1024 cells and 2 rows" kron fit
+  ${fitted} --counts counts.txt --own-rows 2)
+expect(0 "\"own_rows\": .\n *100,\n *200\n" kron fit ${fitted} --counts counts.txt --own-rows 2 --json)
+expect(0 "3 tokens keep their rows, the special ones: the fit is to the others" kron fit ${fitted} --own-rows special)
+file(WRITE ${BINARY}/ids.json "[7, 8,\n 9]")
+expect(0 "3 tokens keep their rows, those in ids.json" kron fit ${fitted} --own-rows-from ids.json)
+expect(2 "kron: --own-rows 4000 needs --counts or --text" kron fit ${fitted} --own-rows 4000)
+expect(2 "kron: --own-rows: 'few' is not 'special' or a whole number from 1 on" kron fit ${fitted} --own-rows few)
+file(WRITE ${BINARY}/ids.json "[7, 8000]")
+expect(2 "kron: ids.json: token id 8000 is outside the vocabulary of 8000 tokens" kron fit ${fitted} --own-rows-from ids.json)
 
 # A GGUF model with a table of 8000 x 1 in F16, and no other tensor.
 execute_process(COMMAND printf "GGUF\\3\\0\\0\\0\\1\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\21\\0\\0\\0\\0\\0\\0\\0token_embd.weight\\2\\0\\0\\0\\1\\0\\0\\0\\0\\0\\0\\0\\100\\37\\0\\0\\0\\0\\0\\0\\1"

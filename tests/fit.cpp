@@ -334,6 +334,9 @@ TEST_CASE("a table or an option that cannot be fitted is refused by name") {
   CHECK(message(table, {.weights = {1}}) == "1 weights do not fit the vocabulary of 2 tokens");
   CHECK(message(table, {.weights = {1, -2}}) == "the weight -2 of token id 1 is no number from 0 on");
   CHECK(message(table, {.weights = {0, 0}}) == "none of the 2 tokens has bytes and a weight over 0");
+  const KroneckerEncoder rounded(256, 4, {.rounding = kronecker::CodeRounding::bfloat16});
+  CHECK(message_of<std::invalid_argument>([&] { fit_projection(rounded, vocabulary, table); }) ==
+        "a fit is to exact codes, not to rounded ones");
   table(1, 2) = std::numeric_limits<float>::quiet_NaN();
   CHECK(message(table) == "table entry (1, 2) is not finite");
 }

@@ -1,4 +1,5 @@
 #include "fit_report.hpp"
+#include "own_rows_option.hpp"
 #include "progress.hpp"
 #include "report.hpp"
 #include "rows_option.hpp"
@@ -14,6 +15,8 @@
 #include <optional>
 #include <string>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 namespace kron {
 
@@ -27,6 +30,7 @@ class Fit {
     vocabulary_.add(*parser_)->required();
     add_pos_dim(*parser_, pos_dim_);
     counts_.add(*parser_);
+    own_rows_.add(*parser_);
     parser_
         ->add_option("--ridge", ridge_,
                      "Pull towards the mean row: the number of further tokens that each cell seems to have, "
@@ -47,7 +51,7 @@ class Fit {
     parser_->footer(
         "example:\n"
         "  kron fit model.safetensors tokenizer.json --name wte.weight --text train.txt \\\n"
-        "    --output embedding.kron");
+        "    --own-rows 4000 --output embedding.kron");
   }
   const CLI::App* parser() const { return parser_; }
 
@@ -56,21 +60,27 @@ class Fit {
     vocabulary_.check_kept(output_);
     table_.check_kept(output_);
     counts_.check_kept(output_);
+    own_rows_.check_kept(output_);
     const kronecker::RowMajorMatrix<float> table = table_.read();
     const auto rows = static_cast<kronecker::TokenId>(table.rows());
     const kronecker::Vocabulary vocabulary = vocabulary_for(rows);
     const Encoder encoder(256, pos_dim_, options_);
     std::optional<TokenCounts> counts;
     if (counts_.is_given()) counts = counts_.read(vocabulary);
+    const std::vector<kronecker::TokenId> own_ids = own_rows_.ids(vocabulary, counts);
     const kronecker::FitResult fit = on_values_of(table_.path, [&] {
-      kronecker::FitResult fitted = fit_rows(encoder, vocabulary, table.topRows(vocabulary.size()), counts);
-      const auto all_ids = kronecker::resized(vocabulary, rows);
-      rows_.save(output_, kronecker::KroneckerEmbedding(encoder, all_ids, fitted.projection));
+      kronecker::FitResult fitted = fit_rows(encoder, vocabulary, table.topRows(vocabulary.size()),
+                                             weights_of(counts, own_ids, vocabulary));
+      const kronecker::KroneckerEmbedding embedding(encoder, kronecker::resized(vocabulary, rows),
+                                                    fitted.projection);
+      const kronecker::RowMajorMatrix<float> own_rows = table(own_ids, Eigen::all);
+      rows_.save(output_, own_ids.empty() ? embedding : embedding.with_own_rows(own_ids, own_rows));
       return fitted;
     });
     fmt::print(stderr, "wrote {}: {} tokens, pos_dim {}, d_model {}\n", shown_name(output_), rows, pos_dim_,
                table.cols());
-    const FitReport report{fit, vocabulary, encoder, table, counts, ridge_.empty(), {}, {}};
+    const FitReport report{fit,    vocabulary,     encoder, table,
+                           counts, ridge_.empty(), own_ids, own_rows_.what()};
     report.warn(shown_name(table_.path));
     if (as_json_)
       print_json(report.json(output_), examples::report_beside(output_));
@@ -114,18 +124,27 @@ class Fit {
     return resized_to(vocabulary, rows);
   }
 
+  /// How much each token counts: 0 if it keeps its row; one more than it occurs, since tokens that do not
+  /// occur here may elsewhere. None if all count alike.
+  static std::vector<double> weights_of(const std::optional<TokenCounts>& counts,
+                                        const std::vector<kronecker::TokenId>& own_ids,
+                                        const kronecker::Vocabulary& vocabulary) {
+    if (!counts && own_ids.empty()) return {};
+    std::vector<double> weights(static_cast<std::size_t>(vocabulary.size()), 1.0);
+    for (std::size_t id = 0; counts && id < weights.size(); ++id) weights[id] += counts->of[id];
+    for (const kronecker::TokenId id : own_ids) weights[static_cast<std::size_t>(id)] = 0;
+    return weights;
+  }
+
   kronecker::FitResult fit_rows(const Encoder& encoder, const kronecker::Vocabulary& vocabulary,
                                 const Eigen::Ref<const kronecker::RowMajorMatrix<float>>& table,
-                                const std::optional<TokenCounts>& counts) const {
+                                std::vector<double> weights) const {
     constexpr double steps = 1000;
     examples::Progress progress("fitting", static_cast<std::size_t>(steps));
     kronecker::FitOptions options;
     options.ridge = number_in(ridge_);
+    options.weights = std::move(weights);
     options.progress = [&](double fraction) { progress.update(static_cast<std::size_t>(steps * fraction)); };
-    if (counts) {
-      options.weights = counts->of;
-      for (double& weight : options.weights) weight += 1;  // tokens that do not occur here may elsewhere
-    }
     return kronecker::fit_projection(encoder, vocabulary, table, options);
   }
 
@@ -134,6 +153,7 @@ class Fit {
   RowsOption rows_;
   VocabularyArgument vocabulary_;
   CountsOption counts_;
+  OwnRowsOption own_rows_;
   std::string output_, ridge_;
   kronecker::CodeOptions options_;
   int pos_dim_ = default_pos_dim;

@@ -88,8 +88,8 @@ struct FitResult {
 
 namespace detail {
 
-inline void check_fit(const Vocabulary& vocabulary, const Eigen::Ref<const RowMajorMatrix<float>>& table,
-                      const FitOptions& options) {
+inline void check_fit(const DynamicEncoder& encoder, const Vocabulary& vocabulary,
+                      const Eigen::Ref<const RowMajorMatrix<float>>& table, const FitOptions& options) {
   if (table.rows() != vocabulary.size())
     fail<std::invalid_argument>("a table of ", table.rows(), " rows does not fit the vocabulary of ",
                                 vocabulary.size(), " tokens");
@@ -98,6 +98,8 @@ inline void check_fit(const Vocabulary& vocabulary, const Eigen::Ref<const RowMa
     for (Eigen::Index j = 0; j < table.cols(); ++j)
       if (!is_finite(table(i, j)))
         fail<std::invalid_argument>("table entry (", i, ", ", j, ") is not finite");
+  if (encoder.options().rounding != CodeRounding::exact)
+    fail<std::invalid_argument>("a fit is to exact codes, not to rounded ones");
   if (options.ridge && !(*options.ridge >= 0 && *options.ridge <= 1e30))
     fail<std::invalid_argument>("ridge ", *options.ridge, " is outside 0 to 1e30");
   if (!(options.tolerance >= 0 && options.tolerance < 1))
@@ -168,14 +170,14 @@ inline FitEquations::Matrix measure_fit(const FitEquations& equations, const Fit
 /// Cells that no token lights get zero, or, if z-normalizing, what makes the columns of the result sum to
 /// zero. The same input gives the same result on the same machine. Throws std::invalid_argument if the table
 /// is not of V rows, has no columns, or has an entry that is not finite, if a token has a byte outside the
-/// alphabet, if no token has bytes and a weight, or if an option is out of its range. With k cells that
-/// tokens light: O(V * d_model * bytes per token + k^3 / 3 + k^2 * d_model), k^3 / 3 again for each ridge
-/// that is tried, and memory of 8 k^2 bytes; by conjugate gradients O(V * d_model * bytes per token) for an
-/// iteration. Memory besides: 3 k * d_model doubles and O(V * pos_dim + D * d_model).
+/// alphabet, if no token has bytes and a weight, if codes are rounded, or if an option is out of its range.
+/// With k cells that tokens light: O(V * d_model * bytes per token + k^3 / 3 + k^2 * d_model), k^3 / 3 again
+/// for each ridge that is tried, and memory of 8 k^2 bytes; by conjugate gradients O(V * d_model * bytes per
+/// token) for an iteration. Memory besides: 3 k * d_model doubles and O(V * pos_dim + D * d_model).
 inline FitResult fit_projection(const DynamicEncoder& encoder, const Vocabulary& vocabulary,
                                 const Eigen::Ref<const RowMajorMatrix<float>>& table,
                                 const FitOptions& options = {}) {
-  detail::check_fit(vocabulary, table, options);
+  detail::check_fit(encoder, vocabulary, table, options);
   const TokenBytes token_bytes(vocabulary, encoder);
   const std::vector<double> weights = detail::fit_weights(token_bytes, options.weights);
   const detail::FitTarget::Table rows(table.data(), table.rows(), table.cols(), {table.outerStride(), 1});
