@@ -176,7 +176,7 @@ expect(0 "ridge 0.5, as given.*every token weighs the same.* bytes .* ids .*0 to
 expect(0 "\"held_out_r_squared\": .*\"ridge\": 0.5,.*\"shift\": 0,.*\"by_length\": .*\"by_count\": .*\"worst\": " kron fit ${fitted}
   --ridge 0.5 --counts counts.txt --json)
 expect(2 "kron: --ridge: '-1' is not a number from 0 to 1e30" kron fit ${fitted} --ridge -1)
-expect(2 "kron: --text excludes --counts" kron fit ${fitted} --counts counts.txt --text counts.txt)
+expect(2 "kron: give --(counts or --text|text or --counts), not both" kron fit ${fitted} --counts counts.txt --text counts.txt)
 expect(2 "kron: fit.kron: cannot be written: it is the input fit.kron" kron fit ${fitted} --text fit.kron)
 foreach(wrong "8000 1" "100 -1" "100 x" "x 1" "100" "100 nan")
   file(WRITE ${BINARY}/wrong.txt "${wrong}\n")
