@@ -89,10 +89,10 @@ void FitReport::warn(const std::string& table_name) const {
   fmt::print(
       stderr,
       "kron: {}: the rows fit the tokens better when they are shifted by {:+}: R^2 {:.3f} of tokens that "
-      "are held out, not {:.3f}. Token 0 seems to have row {}: the table's ids are not the "
+      "are held out, not {:.3f}. Token 100 seems to have row {}: the table's ids are not the "
       "tokenizer's, as those of XLM-R's family are not its SentencePiece model's; the model's own "
       "tokenizer.json has them\n",
-      table_name, fit.shift, fit.shifted_r_squared, fit.held_out_r_squared, fit.shift);
+      table_name, fit.shift, fit.shifted_r_squared, fit.held_out_r_squared, 100 + fit.shift);
 }
 
 void FitReport::print(std::FILE* to) const {
