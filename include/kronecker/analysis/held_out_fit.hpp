@@ -83,6 +83,8 @@ class HeldOutFit {
         solver_(equations_, accuracy),
         target_(fit_target(table, held_out_.without(weights))),
         sample_(target_.thinned(sampled_columns)) {}
+  HeldOutFit(const HeldOutFit&) = delete;
+  HeldOutFit& operator=(const HeldOutFit&) = delete;
 
   /// The ridge that is best for the first half: 1 times the power of ten, then the half power, from which no
   /// step makes the error a thousandth smaller; 1e-6 to 1e6. `tried` is called after each.
