@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 
 namespace kron {
 namespace {
@@ -11,12 +12,19 @@ constexpr std::size_t worst_listed = 10;
 /// A number that has only so many digits that matter, or "-".
 std::string shown_r_squared(double value) { return std::isnan(value) ? "-" : fmt::format("{:.3f}", value); }
 
+/// A length, an id or a count; without a point if it is whole.
+ordered_json json_number(double value) {
+  constexpr double exact = 9007199254740992;  // 2^53
+  if (value == std::floor(value) && value < exact) return static_cast<std::int64_t>(value);
+  return value;
+}
+
 ordered_json json_groups(const std::vector<kronecker::FitGroup>& groups, const char* first,
                          const char* last) {
   ordered_json list = ordered_json::array();
   for (const kronecker::FitGroup& group : groups)
-    list.push_back({{first, group.first},
-                    {last, group.last},
+    list.push_back({{first, json_number(group.first)},
+                    {last, json_number(group.last)},
                     {"tokens", group.ids.size()},
                     {"r_squared", group.r_squared},
                     {"held_out", group.held_out},
@@ -212,7 +220,7 @@ ordered_json FitReport::json(const std::string& output) const {
       {"by_length", json_groups(kronecker::fit_by_length(fit, token_bytes), "shortest", "longest")},
       {"by_id", json_groups(kronecker::fit_by_id(fit), "first", "last")}};
   if (counts) {
-    report["counts"] = {{"occurring", counts->occurring()}, {"total", counts->total()}};
+    report["counts"] = {{"occurring", counts->occurring()}, {"total", json_number(counts->total())}};
     report["by_count"] = json_groups(by_count(), "most", "fewest");
   }
   if (!own_ids.empty()) report["own_rows"] = own_ids;
