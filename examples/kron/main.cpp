@@ -48,9 +48,9 @@ int main(int argc, char** argv) {
       "programs with --json), everything else to standard error. The exit code is 0,\n"
       "1 if a check fails, 2 for bad input.");
   const std::vector<kron::Command> commands{
-      kron::add_inspect(tool),   kron::add_tokens(tool),  kron::add_audit(tool),
-      kron::add_neighbors(tool), kron::add_compare(tool), kron::add_fit(tool),
-      kron::add_import(tool),    kron::add_embed(tool),   kron::add_export(tool)};
+      kron::add_inspect(tool), kron::add_tokens(tool), kron::add_audit(tool), kron::add_neighbors(tool),
+      kron::add_compare(tool), kron::add_probe(tool),  kron::add_fit(tool),   kron::add_import(tool),
+      kron::add_embed(tool),   kron::add_decode(tool), kron::add_export(tool)};
 
   // `kron help COMMAND` is `kron COMMAND --help`; without a command it lists them.
   std::string help_option = "--help";
