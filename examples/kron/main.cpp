@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
       "Kronecker embeddings on the command line: what a tokenizer's tokens are, what the codes of their "
       "bytes tell apart, and trained tables and projections as saved embeddings.",
       "kron");
+  tool.require_subcommand(0, 1);  // an argument may have the name of another command
   tool.set_version_flag("--version", fmt::format("kron {}.{}.{}", KRONECKER_VERSION_MAJOR,
                                                  KRONECKER_VERSION_MINOR, KRONECKER_VERSION_PATCH));
   tool.footer(

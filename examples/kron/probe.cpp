@@ -105,7 +105,7 @@ class Probe {
     if (as_json_)
       print_json(report.json(vocabulary), to);
     else
-      report.print(vocabulary);
+      report.print(vocabulary, to);
     return 0;
   }
 

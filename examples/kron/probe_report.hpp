@@ -15,8 +15,10 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdio>
 #include <ostream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace kron {
@@ -55,27 +57,31 @@ struct ProbeReport {
                         : static_cast<double>(side.sample[kind]) / static_cast<double>(sampled * neighbors);
   }
 
-  void print(const kronecker::Vocabulary& vocabulary) const {
-    for (std::size_t i = 0; i < words.size(); ++i) print_word(i, vocabulary);
-    print_text(0, fmt::format("= {}, 1 {}, p {}", kinds[0], kinds[1], kinds[2]));
+  void print(const kronecker::Vocabulary& vocabulary, std::FILE* to) const {
+    for (std::size_t i = 0; i < words.size(); ++i) print_word(i, vocabulary, to);
+    print_text(0, fmt::format("= {}, 1 {}, p {}", kinds[0], kinds[1], kinds[2]), to);
     for (const ProbePair& pair : pairs) {
       std::string line;
       for (std::size_t s = 0; s < sides.size(); ++s)
         line += fmt::format("{} {} {:.4f}", s > 0 ? "," : "", sides[s].name, pair.cosines[s]);
-      print_text(0, fmt::format("cosine of {} and {}:{}", examples::shown(words[pair.a]),
-                                examples::shown(words[pair.b]), line));
+      print_text(0,
+                 fmt::format("cosine of {} and {}:{}", examples::shown(words[pair.a]),
+                             examples::shown(words[pair.b]), line),
+                 to);
     }
     if (sampled == 0) return;
-    print_text(0, fmt::format("the {} nearest tokens of {} words of the vocabulary:", neighbors, sampled));
+    print_text(0, fmt::format("the {} nearest tokens of {} words of the vocabulary:", neighbors, sampled),
+               to);
     std::string header = fmt::format("  {:<32}", "");
     for (const ProbeSide& side : sides) header += fmt::format("{:>11}", side.name);
-    print_row(header);
+    print_row(header, to);
     for (std::size_t kind = 0; kind < kinds.size(); ++kind) {
       std::string row = fmt::format("  {:<32}", kinds[kind]);
       for (const ProbeSide& side : sides) row += fmt::format("{:>9.1f} %", 100 * share(side, kind));
-      print_row(row);
+      print_row(row, to);
     }
-    print_text(2, fmt::format("the vocabulary has enough of the first kind for {:.1f} %", 100 * possible));
+    print_text(2, fmt::format("the vocabulary has enough of the first kind for {:.1f} %", 100 * possible),
+               to);
   }
 
   ordered_json json(const kronecker::Vocabulary& vocabulary) const {
@@ -151,20 +157,24 @@ struct ProbeReport {
  private:
   static constexpr std::size_t column = 34;
 
+  static std::string_view trimmed(std::string_view line) {
+    return line.substr(0, line.find_last_not_of(' ') + 1);
+  }
+
   /// The sides beside each other.
-  void print_word(std::size_t i, const kronecker::Vocabulary& vocabulary) const {
+  void print_word(std::size_t i, const kronecker::Vocabulary& vocabulary, std::FILE* to) const {
     const auto padded = [](std::string text) {
       text = examples::fitted(text, column - 2);
       return text + std::string(column - std::min(column, examples::columns_of(text)), ' ');
     };
-    print_text(0, examples::shown(words[i]) + (notes[i].empty() ? "" : ", " + notes[i]));
+    print_text(0, examples::shown(words[i]) + (notes[i].empty() ? "" : ", " + notes[i]), to);
     std::size_t most = 0;
     std::string header = "  ";
     for (const ProbeSide& side : sides) {
       most = std::max(most, side.words[i].tokens.size());
       header += padded(side.name);
     }
-    print_row(header);
+    print_row(trimmed(header), to);
     for (std::size_t k = 0; k < most; ++k) {
       std::string row = "  ";
       for (const ProbeSide& side : sides) {
@@ -177,7 +187,7 @@ struct ProbeReport {
         }
         row += padded(cell);
       }
-      print_row(row.substr(0, row.find_last_not_of(' ') + 1));
+      print_row(trimmed(row), to);
     }
   }
 };
