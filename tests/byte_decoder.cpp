@@ -80,6 +80,31 @@ TEST_CASE("embeddings of real tokens and of any other bytes become those bytes a
   }
 }
 
+TEST_CASE("rounded codes and a norm are decoded, and rows of their own have no part in it") {
+  std::mt19937 random(4);
+  std::vector<std::string> strings{"kitten", " unfoxlike"};
+  for (int i = 0; i < 100; ++i) {
+    strings.emplace_back(1 + random() % 8, '\0');
+    for (char& byte : strings.back()) byte = static_cast<char>(random() & 255);
+  }
+  // A mean row as large as the others, of which a rounded code leaves something.
+  kronecker::RowMajorMatrix<float> weight = LearnedProjection::normal(256, 2048, 3).to_torch();
+  weight.array() += weight(0, 0) + 0.05f;
+  kronecker::CodeOptions options;
+  options.rounding = kronecker::CodeRounding::bfloat16;
+  const KroneckerEmbedding embedding(KroneckerEncoder<256, 8>(options), Vocabulary({"a", "b"}),
+                                     LearnedProjection::from_torch(weight));
+  CHECK(decoded_wrongly(embedding, strings) == 0);
+  CHECK(ByteDecoder(embedding).decode(embedding.embed("kitten")).cosine == 1.0f);
+  std::vector<float> norm_weight(256);
+  for (float& value : norm_weight) value = static_cast<float>(random() % 1000) / 500 - 0.9f;
+  const auto normed =
+      embedding.with_norm(norm_weight, 1e-6f).with_own_rows({0}, std::vector<float>(256, 1.0f));
+  CHECK(decoded_wrongly(normed, strings) == 0);
+  CHECK(ByteDecoder(normed).decode(normed.embed("kitten")).cosine == 1.0f);
+  CHECK(decoded_wrongly(normed.cast<std::int8_t>(), strings) == 0);
+}
+
 TEST_CASE("a vector is decoded to the string that comparing it with all strings finds") {
   // Strings of 1 to 4 of 4 bytes; the noise is three tenths of the embedding's length.
   const std::vector<std::string> strings = all_strings(4, 4);

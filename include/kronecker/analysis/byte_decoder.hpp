@@ -10,12 +10,11 @@
 /// changes. A vector that is no embedding is then compared with all strings that differ in one position, over
 /// and over.
 
-#include <kronecker/cell.hpp>
+#include <kronecker/analysis/summed_rows.hpp>
 #include <kronecker/embedding.hpp>
 #include <kronecker/encoder.hpp>
 #include <kronecker/error.hpp>
 #include <kronecker/namespace.hpp>
-#include <kronecker/projection.hpp>
 #include <kronecker/types.hpp>
 #include <kronecker/views.hpp>
 
@@ -39,17 +38,16 @@ struct DecodedBytes {
   bool operator==(const DecodedBytes&) const = default;  ///< Same bytes, same cosine.
 };
 
-/// Finds bytes by their embeddings. Immutable, so any number of threads may use one; it shares the rows of an
-/// embedding of floats, has a copy as floats of others, and d_model * d_model numbers besides.
+/// Finds bytes by their embeddings. Immutable, so any number of threads may use one; it shares rows of floats
+/// that need no preparation, has a copy as floats of others, and d_model * d_model numbers besides.
 class ByteDecoder {
  public:
-  /// For the embeddings of any strings by the rows of `embedding`, whose vocabulary has no part in it.
+  /// For what `embedding.embed` makes of any strings: its vocabulary, and the rows that some tokens have of
+  /// their own, have no part in it. If a norm follows, vectors are taken to be what it puts out.
   /// O(D * d_model^2).
   template <class Scalar>
   explicit ByteDecoder(const KroneckerEmbedding<Scalar>& embedding)
-      : encoder_(embedding.encoder()), projection_(embedding.projection()), row_squares_(rows().cols()) {
-    for (Eigen::Index cell = 0; cell < rows().cols(); ++cell)
-      row_squares_[cell] = rows().col(cell).squaredNorm();
+      : rows_(embedding), row_squares_(rows_.all().colwise().squaredNorm().transpose()) {
     factor();
   }
 
@@ -85,11 +83,11 @@ class ByteDecoder {
   }
 
   /// Length of a vector.
-  int d_model() const noexcept { return projection_.d_model(); }
+  int d_model() const noexcept { return rows_.d_model(); }
 
-  /// |R|_F^2 / |R|_2^2 of the rows, from 1 to d_model: how many directions as strong as the strongest one
-  /// would make up all of them. Random rows have about what their shape allows; trained ones may have few,
-  /// and tell fewer bytes apart than d_model suggests. 0 if all rows are zero.
+  /// |R|_F^2 / |R|_2^2 of the rows, times the weight of a norm, from 1 to d_model: how many directions as
+  /// strong as the strongest one would make up all of them. Random rows have about what their shape allows;
+  /// trained ones may have few, and tell fewer bytes apart than d_model suggests. 0 if all rows are zero.
   double stable_rank() const noexcept { return stable_rank_; }
 
  private:
@@ -101,21 +99,11 @@ class ByteDecoder {
   /// What a vector is taken for so far.
   struct Guess {
     std::string bytes = {};
-    Eigen::VectorXf sum;  // of their rows
+    Eigen::VectorXf sum;  // of their rows and that of their length
     double cosine = -2;   // of the sum with the vector; at first below all
   };
 
   std::size_t width() const noexcept { return static_cast<std::size_t>(d_model()); }
-
-  /// R^T: the row of a cell is a column here.
-  Vectors rows() const noexcept { return {projection_.weights().data(), d_model(), projection_.code_dim()}; }
-  Eigen::Index cell(char byte, std::size_t position) const {
-    return static_cast<Eigen::Index>(
-        cell_of(static_cast<unsigned char>(byte), position, static_cast<std::size_t>(encoder_.pos_dim())));
-  }
-  auto row_of(char byte, std::size_t position) const -> Eigen::Map<const Eigen::VectorXf> {
-    return {rows().col(cell(byte, position)).data(), d_model()};
-  }
 
   /// The factor of R^T R, to which so little is added that it has one whatever the rows are; and the diagonal
   /// of R (R^T R)^-1 R^T, from the rows that the factor makes.
@@ -123,12 +111,12 @@ class ByteDecoder {
     constexpr Eigen::Index block = 512;
     constexpr double least = 1e-6;
     const auto for_each_block = [&](const auto& use) {
-      for (Eigen::Index first = 0; first < rows().cols(); first += block)
-        use(first, (std::min)(block, rows().cols() - first));
+      for (Eigen::Index first = 0; first < rows_.all().cols(); first += block)
+        use(first, (std::min)(block, rows_.all().cols() - first));
     };
     Eigen::MatrixXd gram = Eigen::MatrixXd::Zero(d_model(), d_model());
     for_each_block([&](Eigen::Index first, Eigen::Index count) {
-      const Eigen::MatrixXd some = rows().middleCols(first, count).cast<double>();
+      const Eigen::MatrixXd some = rows_.all().middleCols(first, count).cast<double>();
       gram.selfadjointView<Eigen::Lower>().rankUpdate(some);
     });
     const double largest = largest_eigenvalue(gram);
@@ -136,9 +124,9 @@ class ByteDecoder {
     gram.diagonal().array() += largest > 0 ? least * largest : 1.0;
     const Eigen::LLT<Eigen::Ref<Eigen::MatrixXd>> in_place(gram);
     factor_ = gram.cast<float>();
-    self_response_.resize(rows().cols());
+    self_response_.resize(rows_.all().cols());
     for_each_block([&](Eigen::Index first, Eigen::Index count) {
-      Eigen::MatrixXf made = rows().middleCols(first, count);
+      Eigen::MatrixXf made = rows_.all().middleCols(first, count);
       factor_.triangularView<Eigen::Lower>().solveInPlace(made);
       self_response_.segment(first, count) = made.colwise().squaredNorm().transpose();
     });
@@ -220,24 +208,26 @@ class ByteDecoder {
     }
     factor_.triangularView<Eigen::Lower>().solveInPlace(rest);
     factor_.transpose().triangularView<Eigen::Upper>().solveInPlace(rest);
-    return rows().transpose() * rest;
+    return rows_.all().transpose() * rest;
   }
 
   /// The bytes of the largest cells, after what `guess` had there is put back, up to the length that gives
   /// the largest cosine.
   Guess next_guess(Eigen::VectorXf code, const Guess& guess, const Vector& unit) const {
     for (std::size_t p = 0; p < guess.bytes.size(); ++p) {
-      const Eigen::Index lit = cell(guess.bytes[p], p);
+      const Eigen::Index lit = rows_.cell(guess.bytes[p], p);
       code[lit] += scale_of(guess) * self_response_[lit];
     }
-    const Eigen::Map<const RowMajorMatrix<float>> by_byte(code.data(), encoder_.char_dim(),
-                                                          encoder_.pos_dim());
+    const Eigen::Map<const RowMajorMatrix<float>> by_byte(code.data(), rows_.encoder().char_dim(),
+                                                          rows_.encoder().pos_dim());
     Guess next, longer{"", Eigen::VectorXf::Zero(d_model())};
-    for (int p = 0; p < encoder_.pos_dim(); ++p) {
+    for (int p = 0; p < rows_.encoder().pos_dim(); ++p) {
       Eigen::Index byte = 0;
       by_byte.col(p).maxCoeff(&byte);
-      longer.sum += row_of(static_cast<char>(byte), longer.bytes.size());
+      longer.sum -= rows_.length_row(longer.bytes.size());
+      longer.sum += rows_.of(static_cast<char>(byte), longer.bytes.size());
       longer.bytes += static_cast<char>(byte);
+      longer.sum += rows_.length_row(longer.bytes.size());
       longer.cosine = cosine_with(unit, longer.sum);
       if (next.bytes.empty() || longer.cosine > next.cosine) next = longer;
     }
@@ -253,7 +243,7 @@ class ByteDecoder {
   /// off the last one, until nothing gives a larger cosine.
   void improve(const Vector& unit, Guess& guess) const {
     constexpr int most_sweeps = 32;
-    const auto pos_dim = static_cast<std::size_t>(encoder_.pos_dim());
+    const auto pos_dim = static_cast<std::size_t>(rows_.encoder().pos_dim());
     for (int sweep = 0; sweep < most_sweeps; ++sweep) {
       const std::string before = guess.bytes;
       for (std::size_t p = 0; p < pos_dim && p <= guess.bytes.size(); ++p) improve_at(p, unit, guess);
@@ -264,14 +254,13 @@ class ByteDecoder {
   void improve_at(std::size_t position, const Vector& unit, Guess& guess) const {
     constexpr double least = 1e-6;  // beyond what floats make of equal cosines
     const bool is_new = position == guess.bytes.size();
-    Eigen::VectorXf others = guess.sum;
-    if (!is_new) others -= row_of(guess.bytes[position], position);
+    Eigen::VectorXf shorter = guess.sum - rows_.length_row(guess.bytes.size());
+    if (!is_new) shorter -= rows_.of(guess.bytes[position], position);
+    const Eigen::VectorXf others = shorter + rows_.length_row(guess.bytes.size() + (is_new ? 1 : 0));
 
-    const Eigen::Index stride = encoder_.pos_dim(), count = encoder_.char_dim();
-    const Eigen::Map<const Eigen::MatrixXf, 0, Eigen::OuterStride<>> candidates(
-        row_of(0, position).data(), d_model(), count, Eigen::OuterStride<>(stride * d_model()));
+    const auto candidates = rows_.at(position);
     const Eigen::Map<const Eigen::ArrayXf, 0, Eigen::InnerStride<>> candidate_squares(
-        row_squares_.data() + position, count, Eigen::InnerStride<>(stride));
+        row_squares_.data() + position, candidates.cols(), Eigen::InnerStride<>(rows_.encoder().pos_dim()));
     const Eigen::ArrayXf products = (candidates.transpose() * unit).array() + others.dot(unit);
     const Eigen::ArrayXf squares =
         2 * (candidates.transpose() * others).array() + candidate_squares + others.squaredNorm();
@@ -285,12 +274,11 @@ class ByteDecoder {
     std::string changed = guess.bytes.substr(0, position) + static_cast<char>(byte);
     if (!is_new) changed += guess.bytes.substr(position + 1);
     const bool is_last = position > 0 && position + 1 == guess.bytes.size();
-    take_if_better(changed, others + row_of(changed[position], position));
-    if (is_last) take_if_better(changed.substr(0, position), others);
+    take_if_better(changed, others + rows_.of(changed[position], position));
+    if (is_last) take_if_better(changed.substr(0, position), shorter + rows_.length_row(position));
   }
 
-  DynamicEncoder encoder_;
-  LearnedProjection projection_;   // of the rows as floats
+  detail::SummedRows rows_;
   Eigen::VectorXf row_squares_;    // (D) the rows' squared lengths
   Eigen::MatrixXf factor_;         // (d_model, d_model) its lower triangle
   Eigen::VectorXf self_response_;  // (D) what the code of a row has at its own cell
