@@ -289,6 +289,24 @@ expect_unwritten(kron neighbors ${vocabulary} --count 8000 a)
 expect_unwritten(kron --version)
 expect(0 "wrote ids.npy: 3 x 1 float32" kron embed model.kron --ids 1,2,3 --output ids.npy)
 expect(0 "wrote words.npy: 2 x 1 float32" kron embed model.kron --string unseen --string word --output words.npy)
+expect(0 "      0  1.0000  '.*\n      1  1.0000  '" kron decode model.kron words.npy)
+expect(0 "of 2 strings came back; the rows' stable rank is 1.0" kron decode model.kron --string a --string import)
+expect(0 "\"stable_rank\": 1.0,.*\"cosine\": 1.0,\n *\"string\": {\n *\"hex\": \"61\"" kron decode model.kron --string a --json)
+expect(2 "kron: nothing to decode: give VECTORS or --string" kron decode model.kron)
+expect(2 "kron: weight.npy: vectors of 1024 numbers; model.kron has d_model 1" kron decode model.kron weight.npy)
+
+# The neighbors of words in a table and in codes: `import` is a word here, and no command.
+expect(0 "' government'\n  table  +codes  +embedding\n.*'import'.*'govxxx', no token: 'go.* of 5 words of the vocabulary:\n +table +codes +embedding\n"
+  kron probe table.safetensors --name wte.weight --vocabulary ${vocabulary} --model model.kron --sample 5 " government" import govxxx)
+expect(0 "cosine of 'compute' and 'commute': table 1.0000, codes 0.8570\n$" kron probe table.safetensors --name wte.weight
+  --vocabulary ${vocabulary} --sample 0)
+expect(0 "\"spelling\": \"variant\".*\"sample\": {\n *\"words\": 5,\n *\"neighbors_of_each\": 3" kron probe table.safetensors
+  --name wte.weight --vocabulary ${vocabulary} --sample 5 --count 3 --json --svg probe.svg GOVERNMENT)
+expect(2 "kron: --vocabulary is missing: whose tokens the rows are" kron probe table.safetensors --name wte.weight)
+expect(2 "kron: weight.npy: the table has 1 rows, fewer than the 8000 tokens of .*english_8k.model" kron probe weight.npy
+  --vocabulary ${vocabulary})
+expect(2 "kron: .*cannot be written: it is the input table.safetensors" kron probe table.safetensors --name wte.weight
+  --vocabulary ${vocabulary} --svg table.safetensors)
 
 expect(2 "kron: token id 8000 at index 1 is outside the vocabulary of 8000 tokens" kron embed model.kron --ids 1,8000
   --output none.npy)

@@ -21,9 +21,11 @@ Command add_tokens(CLI::App& tool);
 Command add_audit(CLI::App& tool);
 Command add_neighbors(CLI::App& tool);
 Command add_compare(CLI::App& tool);
+Command add_probe(CLI::App& tool);
 Command add_fit(CLI::App& tool);
 Command add_import(CLI::App& tool);
 Command add_embed(CLI::App& tool);
+Command add_decode(CLI::App& tool);
 Command add_export(CLI::App& tool);
 
 }  // namespace kron

@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
       "Kronecker embeddings on the command line: what a tokenizer's tokens are, what the codes of their "
       "bytes tell apart, and trained tables and projections as saved embeddings.",
       "kron");
+  tool.require_subcommand(0, 1);  // an argument may have the name of another command
   tool.set_version_flag("--version", fmt::format("kron {}.{}.{}", KRONECKER_VERSION_MAJOR,
                                                  KRONECKER_VERSION_MINOR, KRONECKER_VERSION_PATCH));
   tool.footer(
@@ -48,9 +49,9 @@ int main(int argc, char** argv) {
       "programs with --json), everything else to standard error. The exit code is 0,\n"
       "1 if a check fails, 2 for bad input.");
   const std::vector<kron::Command> commands{
-      kron::add_inspect(tool),   kron::add_tokens(tool),  kron::add_audit(tool),
-      kron::add_neighbors(tool), kron::add_compare(tool), kron::add_fit(tool),
-      kron::add_import(tool),    kron::add_embed(tool),   kron::add_export(tool)};
+      kron::add_inspect(tool), kron::add_tokens(tool), kron::add_audit(tool), kron::add_neighbors(tool),
+      kron::add_compare(tool), kron::add_probe(tool),  kron::add_fit(tool),   kron::add_import(tool),
+      kron::add_embed(tool),   kron::add_decode(tool), kron::add_export(tool)};
 
   // `kron help COMMAND` is `kron COMMAND --help`; without a command, or of itself, it lists them.
   std::string help_option = "--help";
