@@ -12,4 +12,4 @@ extern const kronecker::LearnedProjection projection;
 extern kronecker::KroneckerEmbedding<float> embedding;
 extern const std::vector<kronecker::TokenId> ids;
 extern const Eigen::VectorXf hidden;
-extern const kronecker::RowMajorMatrix<float> grad_out;
+extern const kronecker::RowMajorMatrix<float> grad_out, own_rows;
