@@ -11,5 +11,5 @@ extern const kronecker::Vocabulary vocabulary, other;
 extern const kronecker::LearnedProjection projection;
 extern kronecker::KroneckerEmbedding<float> embedding;
 extern const std::vector<kronecker::TokenId> ids;
-extern const Eigen::VectorXf hidden;
+extern const Eigen::VectorXf hidden, vector;
 extern const kronecker::RowMajorMatrix<float> grad_out, own_rows;
