@@ -82,7 +82,7 @@ TEST_CASE("embeddings of real tokens and of any other bytes become those bytes a
 
 TEST_CASE("rounded codes and a norm are decoded, and rows of their own have no part in it") {
   std::mt19937 random(4);
-  std::vector<std::string> strings{"kitten", " unfoxlike"};
+  std::vector<std::string> strings{"kitten", " unfox"};
   for (int i = 0; i < 100; ++i) {
     strings.emplace_back(1 + random() % 8, '\0');
     for (char& byte : strings.back()) byte = static_cast<char>(random() & 255);
