@@ -2,11 +2,10 @@
 #include "report.hpp"
 #include "saved_embedding.hpp"
 #include "vocabulary_argument.hpp"
+#include "weights_option.hpp"
 
 #include <kronecker/analysis/nearest_rows.hpp>
 #include <kronecker/analysis/spelling.hpp>
-#include <kronecker/files/checkpoint.hpp>
-#include <kronecker/files/npy.hpp>
 #include <kronecker/vocabularies/resized.hpp>
 
 #include <algorithm>
@@ -83,7 +82,7 @@ class Probe {
       vocabulary_.path = table_;
     if (vocabulary_.path.empty())
       throw std::invalid_argument("--vocabulary is missing: whose tokens the rows are");
-    kronecker::RowMajorMatrix<float> table = read_table();
+    Table table = read_weights(table_, name_);
     kronecker::Vocabulary vocabulary = vocabulary_.load();
     const auto ids = std::min(vocabulary.size(), static_cast<kronecker::TokenId>(table.rows()));
     if (kronecker::ordinary_tokens_from(vocabulary, ids) > 0)
@@ -111,15 +110,6 @@ class Probe {
 
  private:
   using Table = kronecker::RowMajorMatrix<float>;
-
-  Table read_table() const {
-    if (std::string_view(table_).ends_with(".json")) return kronecker::read_matrix(table_, name_);
-    const kronecker::MappedFile file(table_ == "-" ? "/dev/stdin" : table_);
-    const kronecker::FileKind kind = kronecker::kind_of_content(file.text());
-    if (kind == kronecker::FileKind::npy) return kronecker::read_npy_matrix(file);
-    const bool is_default = kind == kronecker::FileKind::gguf && name_ == "weight";
-    return kronecker::read_matrix(file, is_default ? "token_embd.weight" : name_);
-  }
 
   /// The words, the sample, and what there is to find.
   ProbeReport begin_report(const kronecker::Vocabulary& vocabulary) {
