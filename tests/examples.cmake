@@ -231,6 +231,28 @@ expect(2 "kron: d_model 1 is not a multiple of the 32 values in a block of Q8_0"
   --type Q8_0 --head old --output new.gguf)
 expect(2 "kron: --type Q8_0 is for GGUF models: give --gguf" kron export model.kron --type Q8_0 --output none.safetensors)
 expect(2 "kron: --head requires --gguf" kron export model.kron --head old --output none.safetensors)
+# The production layer: 2 x (256 * 4) weights, and two of a norm.
+if(PYTHON)
+  execute_process(WORKING_DIRECTORY ${BINARY} COMMAND ${PYTHON} -c "
+import json, struct
+weight, norm = struct.pack('<2048f', *(i % 7 - 3 for i in range(2048))), struct.pack('<2f', 1, 2)
+header = json.dumps({'pf_to_model.weight': {'dtype': 'F32', 'shape': [2, 1024], 'data_offsets': [0, 8192]},
+                     'embed_norm.weight': {'dtype': 'F32', 'shape': [2], 'data_offsets': [8192, 8200]}}).encode()
+open('production.safetensors', 'wb').write(struct.pack('<Q', len(header)) + header + weight + norm)
+")
+  set(production production.safetensors ${vocabulary} --name pf_to_model.weight --code-rounding bfloat16)
+  expect(0 "wrote production.kron: 8000 tokens, pos_dim 4, d_model 2" kron import ${production} --norm embed_norm.weight
+    --output production.kron)
+  expect(0 "codes rounded to bfloat16\n  a norm follows\n" kron inspect production.kron)
+  expect(0 "\"code_rounding\": \"bfloat16\",\n *\"own_rows\": 0,\n *\"norm\": true" kron inspect production.kron --json)
+  expect(0 "wrote production_table.safetensors: wte.weight of .8000, 2. F32" kron export production.kron --name wte.weight
+    --output production_table.safetensors)
+  expect(2 "production.safetensors: tensor 'pf_to_model.weight' has 2 dimensions, not 1" kron import ${production}
+    --norm pf_to_model.weight --output none.kron)
+  expect(2 "kron: --norm-epsilon requires --norm" kron import ${production} --norm-epsilon 1e-5 --output none.kron)
+  expect(2 "the norm's epsilon -1 is not a finite number >= 0" kron import ${production} --norm embed_norm.weight
+    --norm-epsilon -1 --output none.kron)
+endif()
 if(PYTHON)
   execute_process(COMMAND ${PYTHON} ${CMAKE_CURRENT_LIST_DIR}/check_safetensors.py model.kron table.safetensors
     WORKING_DIRECTORY ${BINARY} OUTPUT_VARIABLE output COMMAND_ERROR_IS_FATAL ANY)
