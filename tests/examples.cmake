@@ -323,7 +323,7 @@ expect(0 "' government'\n  table  +codes  +embedding\n.*'import'.*'govxxx', no t
 expect(0 "cosine of 'compute' and 'commute': table 1.0000, codes 0.8570\n$" kron probe table.safetensors --name wte.weight
   --vocabulary ${vocabulary} --sample 0)
 expect(0 "\"spelling\": \"variant\".*\"sample\": {\n *\"words\": 5,\n *\"neighbors_of_each\": 3" kron probe table.safetensors
-  --name wte.weight --vocabulary ${vocabulary} --sample 5 --count 3 --json --svg probe.svg GOVERNMENT)
+  --name wte.weight --vocabulary ${vocabulary} --sample 5 --count 3 --json --svg probe.svg " Government")
 expect(2 "kron: --vocabulary is missing: whose tokens the rows are" kron probe table.safetensors --name wte.weight)
 expect(2 "kron: weight.npy: the table has 1 rows, fewer than the 8000 tokens of .*english_8k.model" kron probe weight.npy
   --vocabulary ${vocabulary})
