@@ -29,7 +29,7 @@ class EmbeddingNorm {
             [&](std::span<float> copy) { std::copy_n(weight.data(), copy.size(), copy.begin()); })),
         epsilon_(epsilon) {
     if (weight.size() == 0) detail::fail<std::invalid_argument>("a norm of no weights");
-    check();
+    check_finite();
     if (!detail::is_finite(epsilon) || epsilon < 0)
       detail::fail<std::invalid_argument>("the norm's epsilon ", epsilon, " is not a finite number >= 0");
   }
@@ -43,11 +43,11 @@ class EmbeddingNorm {
   template <class Change>
   void update(Change&& change) {
     std::forward<Change>(change)(weight_.mutable_values());
-    check();
+    check_finite();
   }
 
  private:
-  void check() const {
+  void check_finite() const {
     const std::span<const float> values = weight_.span();
     if (const std::size_t at = detail::first_not_finite(values); at < values.size())
       detail::fail<std::invalid_argument>("the norm's weight ", at, " is ", values[at],

@@ -204,7 +204,7 @@ class KroneckerHead {
                                           " tokens (pos_dim ", embedding.encoder().pos_dim(),
                                           ") is not that of the head, of ", vocab_size(), " tokens (pos_dim ",
                                           tokens_.pos_dim(), ")");
-    cells_.check(embedding);
+    cells_.check_own_tokens(embedding);
   }
 
  private:

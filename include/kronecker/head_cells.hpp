@@ -74,7 +74,7 @@ class HeadCells {
 
   /// Throws std::invalid_argument if other tokens of `embedding` have rows of their own.
   template <class Scalar>
-  void check(const KroneckerEmbedding<Scalar>& embedding) const {
+  void check_own_tokens(const KroneckerEmbedding<Scalar>& embedding) const {
     const std::size_t found = embedding.own_rows() ? embedding.own_rows()->size() : 0;
     if (found != own_count() || (own_ && !(embedding.own_rows()->tokens() == *own_)))
       fail<std::invalid_argument>("the embedding's ", found,

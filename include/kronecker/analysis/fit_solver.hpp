@@ -33,7 +33,7 @@ class FitFactor {
       copy_upper();
       matrix_.diagonal() = diagonal_.array() + added;
       const Eigen::LLT<Eigen::Ref<Eigen::MatrixXd>> in_place(matrix_);
-      if (in_place.info() == Eigen::Success) return;
+      if (in_place.info() != Eigen::NumericalIssue) return;
     }
   }
 

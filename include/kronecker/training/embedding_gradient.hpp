@@ -85,7 +85,7 @@ void accumulate_gradient(const KroneckerEmbedding<Scalar>& embedding, TokenSeque
                          ProjectionGradient& gradient, Range columns = {}) {
   const auto width = static_cast<std::size_t>(embedding.d_model());
   const TokenBytes& vocabulary = embedding.token_bytes();
-  gradient.check(embedding);
+  gradient.check_fits(embedding);
   detail::check_tokens(vocabulary, tokens);
   detail::check_float_count("the gradient of the output", grad_out.size(), tokens.size() * width);
   const Range some = columns.within(width, "columns");

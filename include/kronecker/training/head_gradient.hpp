@@ -108,7 +108,7 @@ inline void accumulate_product_gradients(const KroneckerHead& head,
   const auto width = static_cast<std::size_t>(embedding.d_model());
   const std::size_t count = hidden.size() / width;
   head.check_embedding(embedding);
-  gradient.check(embedding);
+  gradient.check_fits(embedding);
   detail::check_has_gradient(embedding);
   detail::check_state_count(count);
   detail::check_float_count("the hidden states", hidden.size(), count * width);
@@ -143,7 +143,7 @@ inline void accumulate_gradient(const KroneckerHead& head, const KroneckerEmbedd
   const auto vocabulary = static_cast<std::size_t>(head.vocab_size());
   const std::size_t count = hidden.size() / width;
   head.check_embedding(embedding);
-  gradient.check(embedding);
+  gradient.check_fits(embedding);
   detail::check_has_gradient(embedding);
   detail::check_float_count("the hidden states", hidden.size(), count * width);
   detail::check_float_count("the gradient of the logits", grad_logits.size(), count * vocabulary);

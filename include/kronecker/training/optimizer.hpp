@@ -54,7 +54,7 @@ inline void check_learning_rate(float rate) { check_setting("learning_rate", rat
 /// the rows of their own come after those of the projection, and the norm's weight last.
 template <class Step>
 void change_rows(KroneckerEmbedding<float>& embedding, const ProjectionGradient& gradient, Step step) {
-  gradient.check(embedding);
+  gradient.check_fits(embedding);
   const auto columns = static_cast<std::size_t>(gradient.d_model());
   const std::span<const float> sums = gradient.all();
   if (const std::size_t i = first_not_finite(sums); i < sums.size())

@@ -155,7 +155,7 @@ class ProjectionGradient {
 
   /// Throws std::invalid_argument if it is not for what `embedding` learns.
   template <class Scalar>
-  void check(const KroneckerEmbedding<Scalar>& embedding) const {
+  void check_fits(const KroneckerEmbedding<Scalar>& embedding) const {
     const Sizes expected(embedding);
     const auto width = static_cast<std::size_t>(d_model_);
     if (d_model_ != embedding.d_model() || code_dim_ != embedding.encoder().code_dim() ||
