@@ -255,7 +255,8 @@ TEST_CASE("parts that do not fit each other make no embedding") {
         "token bytes of char_dim 128 and pos_dim 8 do not fit the encoder's 256 and 8");
   CHECK(message(tokens, {LearnedProjection::normal(2, 1024, 1), true}) ==
         "the projection's code_dim 1024 is not the encoder's 2048 (256 x 8)");
-  CHECK(message(tokens, {projection, false}) == "codes that are z-normalized and not rounded take centered rows");
+  CHECK(message(tokens, {projection, false}) ==
+        "codes that are z-normalized and not rounded take centered rows");
 }
 
 TEST_CASE("ids of every integer type are embedded alike") {

@@ -8,8 +8,8 @@ cd "$scratch"
 
 exported=$(nm -D --defined-only "$library" | awk '{print $3}' | grep -v '^_ITM\|^__' | LC_ALL=C sort | tr '\n' ' ')
 expected="kronecker_backward kronecker_close kronecker_d_model kronecker_embed_ids kronecker_embed_strings "
-expected+="kronecker_error_message kronecker_forward kronecker_logits kronecker_open kronecker_version "
-expected+="kronecker_vocab_size kronecker_vocabulary_arrays kronecker_vocabulary_bytes kronecker_vocabulary_close "
+expected+="kronecker_error_message kronecker_forward kronecker_logits kronecker_open kronecker_use_pool "
+expected+="kronecker_version kronecker_vocab_size kronecker_vocabulary_arrays kronecker_vocabulary_bytes kronecker_vocabulary_close "
 expected+="kronecker_vocabulary_note kronecker_vocabulary_open kronecker_vocabulary_size "
 [ "$exported" = "$expected" ] || { echo "exported: $exported" >&2; exit 1; }
 

@@ -23,7 +23,8 @@ namespace KRONECKER_NAMESPACE {
 /// Some of the tokens that took part in a fit. R^2 is about the mean row of all tokens, so it is below 0
 /// where that row is nearer to the group's than their embeddings.
 struct FitGroup {
-  double first, last;             ///< The least and greatest length or id; the greatest and least weight.
+  double first;                   ///< The least length or id, or the greatest weight.
+  double last;                    ///< The greatest length or id, or the least weight.
   std::vector<TokenId> ids = {};  ///< By length and id, or the greatest weight first.
   double r_squared = 0;           ///< NaN if all rows are the mean row.
   double held_out_r_squared = 0;  ///< Of those that were held out; NaN if none were.
