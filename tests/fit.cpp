@@ -108,6 +108,9 @@ TEST_CASE("codes that have nothing to do with a table explain as much of it as c
   const FitResult chosen = fit_projection(encoder, vocabulary, table);
   CHECK(chosen.ridge >= 100);
   CHECK(std::abs(chosen.held_out_r_squared) < 0.01);
+  CHECK(std::abs(chosen.plain_r_squared - shifted.r_squared) < 1e-4);
+  CHECK(std::abs(chosen.plain_chance - 30.0 / 2000) < 0.003);
+  CHECK(std::isnan(shifted.plain_r_squared));
 }
 
 TEST_CASE("what is held out is explained as the table was made") {

@@ -124,6 +124,9 @@ void FitReport::print(std::FILE* to) const {
                      !ridge_is_free   ? ", as given"
                      : held_out() > 0 ? ", the best for other tokens that were held out"
                                       : ""));
+  if (!std::isnan(fit.plain_r_squared))
+    say(2, fmt::format("without a ridge R^2 {}, and {} by chance", shown_r_squared(fit.plain_r_squared),
+                       shown_r_squared(fit.plain_chance)));
   say(2, fmt::format("the mean row, the same for all tokens, has {:.2f} % of the squares of the table",
                      100 * fit.mean_share));
   say(2, counts ? fmt::format("tokens weigh 1 and {}: {} of {} occur, {} in all", counts->source,
@@ -203,6 +206,8 @@ ordered_json FitReport::json(const std::string& output) const {
       {"r_squared", fit.r_squared},
       {"held_out_r_squared", fit.held_out_r_squared},
       {"chance", fit.chance},
+      {"plain_r_squared", fit.plain_r_squared},
+      {"plain_chance", fit.plain_chance},
       {"explains_nothing", explains_nothing()},
       {"mean_share", fit.mean_share},
       {"tokens", fitted()},

@@ -76,6 +76,10 @@ struct FitResult {
   /// What `r_squared` is when the rows are dealt to the tokens at random: a fit that is not well above it
   /// explains nothing.
   double chance = 0;
+  /// The two without a ridge, of plain least squares: what any weights could explain of these very rows. NaN
+  /// if a ridge was given, or if conjugate gradients would look for it.
+  double plain_r_squared = std::numeric_limits<double>::quiet_NaN();
+  double plain_chance = std::numeric_limits<double>::quiet_NaN();  ///< Of rows at random.
   double mean_share = 0;  ///< Of the squares of all rows, what the mean row alone has.
   /// If rows fit better when taken from another id, how far on that is, -4 to 4: with 1, token 0 has row 1,
   /// as where a model puts special tokens before a tokenizer's. 0: they do not.
@@ -110,7 +114,18 @@ inline void check_fit(const DynamicEncoder& encoder, const Vocabulary& vocabular
     fail<std::invalid_argument>("max_iterations ", options.max_iterations, " is not positive");
 }
 
-/// R^2 of the fit of the same ridge to rows that are dealt to the tokens at random, from a sample of columns.
+/// R^2 of the fit of that ridge to a target.
+inline double r_squared_of(const FitEquations& equations, FitSolver& solver, const FitTarget& target,
+                           double ridge) {
+  const FitEquations::Matrix x = solver.solve(target, ridge);
+  FitSquares squares;
+  equations.for_each_token([&](TokenId id, double, FitEquations::Lit) {
+    squares.add(equations.weight(id), equations.squares(target, x, id));
+  });
+  return squares.r_squared();
+}
+
+/// The same when the rows are dealt to the tokens at random, from a sample of columns.
 inline double chance_of(const FitEquations& equations, FitSolver& solver, const FitTarget& target,
                         double ridge) {
   std::vector<TokenId> ids, row_of(static_cast<std::size_t>(target.table.rows()));
@@ -121,11 +136,7 @@ inline double chance_of(const FitEquations& equations, FitSolver& solver, const 
     const std::size_t other = random_below(random, i);
     std::swap(row_of[static_cast<std::size_t>(ids[i - 1])], row_of[static_cast<std::size_t>(ids[other])]);
   }
-  const FitTarget shuffled = target.thinned(sampled_columns).with_rows(std::move(row_of));
-  const FitEquations::Matrix x = solver.solve(shuffled, ridge);
-  FitSquares squares;
-  for (const TokenId id : ids) squares.add(equations.weight(id), equations.squares(shuffled, x, id));
-  return squares.r_squared();
+  return r_squared_of(equations, solver, target.thinned(sampled_columns).with_rows(std::move(row_of)), ridge);
 }
 
 /// Measures the embeddings that the float32 projection really gives. Returns what they leave of the right
@@ -172,8 +183,9 @@ inline FitEquations::Matrix measure_fit(const FitEquations& equations, const Fit
 /// is not of V rows, has no columns, or has an entry that is not finite, if a token has a byte outside the
 /// alphabet, if no token has bytes and a weight, if codes are rounded, or if an option is out of its range.
 /// With k cells that tokens light: O(V * d_model * bytes per token + k^3 / 3 + k^2 * d_model), k^3 / 3 again
-/// for each ridge that is tried, and memory of 8 k^2 bytes; by conjugate gradients O(V * d_model * bytes per
-/// token) for an iteration. Memory besides: 3 k * d_model doubles and O(V * pos_dim + D * d_model).
+/// for each ridge that is tried and for none, and memory of 8 k^2 bytes; by conjugate gradients O(V * d_model
+/// * bytes per token) for an iteration. Memory besides: 3 k * d_model doubles and O(V * pos_dim + D *
+/// d_model).
 inline FitResult fit_projection(const DynamicEncoder& encoder, const Vocabulary& vocabulary,
                                 const Eigen::Ref<const RowMajorMatrix<float>>& table,
                                 const FitOptions& options = {}) {
@@ -215,6 +227,10 @@ inline FitResult fit_projection(const DynamicEncoder& encoder, const Vocabulary&
   x += detail::measure_fit(equations, target, encoder, vocabulary, fit);
   fit.gradient = first_gradient > 0 ? x.norm() / first_gradient : 0;
   fit.chance = detail::chance_of(equations, solver, target, held_out.ridge);
+  if (!options.ridge && equations.unknowns() <= options.max_factored) {
+    fit.plain_r_squared = detail::r_squared_of(equations, solver, target, 0);
+    fit.plain_chance = detail::chance_of(equations, solver, target, 0);
+  }
   fit.held_out_r_squared = held_out.r_squared;
   fit.shift = held_out.shift;
   fit.shifted_r_squared = held_out.shifted_r_squared;
