@@ -28,7 +28,7 @@ using test_support::max_difference;
 
 namespace {
 
-constexpr CodeOptions rounded_code{.rounding = CodeRounding::bfloat16};
+constexpr CodeOptions production_code{.rounding = CodeRounding::bfloat16};
 
 /// The production layer of the golden files `name`, before its norm. Its weights are bfloat16.
 template <class Scalar>
@@ -36,7 +36,7 @@ KroneckerEmbedding<Scalar> production_layer(const std::string& name) {
   const KroneckerEmbedding<float> exact = test_support::golden_embedding({});
   const auto weight = golden_matrix(name + "_weight_bf16_as_f32.npy");
   return KroneckerEmbedding<Scalar>(
-      KroneckerEncoder(256, 8, rounded_code), exact.token_bytes(),
+      KroneckerEncoder(256, 8, production_code), exact.token_bytes(),
       kronecker::ProjectionRows<Scalar>(LearnedProjection::from_torch(weight), false));
 }
 

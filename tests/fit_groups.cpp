@@ -20,15 +20,18 @@ FitResult fit_of(std::vector<kronecker::TokenFit> tokens) {
   return {kronecker::LearnedProjection::normal(1, 1, 1), std::move(tokens), 0};
 }
 
-constexpr double none = std::numeric_limits<double>::quiet_NaN();
+constexpr double not_there = std::numeric_limits<double>::quiet_NaN();
 
 }  // namespace
 
 TEST_CASE("a fit is told by the length of tokens, about the mean row of all") {
   const Vocabulary vocabulary({"a", "abc", "b", "", "abcde"});
   const kronecker::DynamicEncoder encoder(256, 4, {});
-  const FitResult fit =
-      fit_of({{1, 1, 4, none}, {1, 9, 3, none}, {3, 0.5, 2, 1}, {0, 100, 100, none}, {1, 2, 8, none}});
+  const FitResult fit = fit_of({{1, 1, 4, not_there},
+                                {1, 9, 3, not_there},
+                                {3, 0.5, 2, 1},
+                                {0, 100, 100, not_there},
+                                {1, 2, 8, not_there}});
   const std::vector<FitGroup> groups = fit_by_length(fit, kronecker::TokenBytes(vocabulary, encoder));
   REQUIRE(groups.size() == 3);
   CHECK(groups[0].ids == std::vector<TokenId>{0, 2});
@@ -53,7 +56,7 @@ TEST_CASE("a fit is told by the length of tokens, about the mean row of all") {
 TEST_CASE("a fit is told by tenths of ids and of weights") {
   std::vector<kronecker::TokenFit> tokens(26);
   for (std::size_t id = 0; id < 26; ++id) {
-    tokens[id] = {static_cast<double>(id % 13 + 1), static_cast<double>(id), 10, none};
+    tokens[id] = {static_cast<double>(id % 13 + 1), static_cast<double>(id), 10, not_there};
     if (id == 3) tokens[id].weight = 0;
   }
   const FitResult fit = fit_of(tokens);
@@ -71,11 +74,12 @@ TEST_CASE("a fit is told by tenths of ids and of weights") {
   CHECK(by_weight[0].first == 13);
   CHECK(by_weight[1].ids == std::vector<TokenId>{11, 24, 10});
   CHECK(by_weight[9].last == 1);
-  CHECK(fit_by_id(fit_of({{1, 2, 3, none}})).size() == 1);
+  CHECK(fit_by_id(fit_of({{1, 2, 3, not_there}})).size() == 1);
 }
 
 TEST_CASE("the worst tokens are those that cost most") {
-  const FitResult fit = fit_of({{1, 1, 4, none}, {2, 9, 3, none}, {3, 4, 2, none}, {0, 100, 100, none}});
+  const FitResult fit =
+      fit_of({{1, 1, 4, not_there}, {2, 9, 3, not_there}, {3, 4, 2, not_there}, {0, 100, 100, not_there}});
   CHECK(worst_fitted(fit, 2) == std::vector<TokenId>{1, 2});
   CHECK(worst_fitted(fit, 9) == std::vector<TokenId>{1, 2, 0});
 }
