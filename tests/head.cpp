@@ -218,3 +218,18 @@ TEST_CASE("a vocabulary of empty tokens has logits of zero and no top token") {
   CHECK(logits(head, embedding, hidden).isZero(0));
   CHECK(head.top(embedding, hidden.row(0), 2).empty());
 }
+
+TEST_CASE("a string has a logit where tokens light its cells, and is refused by name where none does") {
+  const auto embedding = some_embedding();
+  const KroneckerHead head(embedding);
+  const auto hidden = some_hidden_states(1, embedding.d_model());
+  std::vector<float> products(head.products_size(1)), logits(2);
+  head.cell_products(embedding, hidden, products);
+  head.token_logits(products, {"stme", 2}, logits);  // its bytes are those of same and other at their places
+  const double expected =
+      hidden.row(0).cast<double>().dot(embedding.embed("stme").transpose().cast<double>());
+  CHECK(std::abs(static_cast<double>(logits[0]) - expected) <= 1e-5 * std::abs(expected) + 1e-4);
+  CHECK(message_of<std::invalid_argument>([&] {
+          head.token_logits(products, {2, "sQ"}, logits);
+        }) == "string at index 1: no token has the byte 81 at position 1, so the head has no product for it");
+}

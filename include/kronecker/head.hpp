@@ -24,7 +24,6 @@
 #include <kronecker/token_bytes.hpp>
 #include <kronecker/token_sequence.hpp>
 #include <kronecker/types.hpp>
-#include <kronecker/utf8.hpp>
 #include <kronecker/views.hpp>
 
 #include <algorithm>
@@ -34,10 +33,8 @@
 #include <optional>
 #include <span>
 #include <stdexcept>
-#include <string_view>
 #include <type_traits>
 #include <utility>
-#include <variant>
 #include <vector>
 
 namespace KRONECKER_NAMESPACE {
@@ -182,7 +179,7 @@ class KroneckerHead {
   /// for the tokens, and std::invalid_argument if a string lights a cell that no token lights.
   void token_logits(Inputs products, TokenSequence tokens, Outputs<float> out) const {
     detail::check_tokens(tokens_, tokens);
-    check_reached(tokens);
+    cells_.check_reached(tokens);
     const std::size_t count = tokens.size() == 0 ? 0 : out.size() / tokens.size();
     check_size("the logits of", tokens.size(), "tokens", out.size(), count * tokens.size());
     if (count == 0) return;
@@ -251,21 +248,6 @@ class KroneckerHead {
   template <class Scalar>
   static std::size_t scaled_size(std::size_t count, std::size_t width) noexcept {
     return std::is_same_v<Scalar, std::int8_t> ? count * width : 0;
-  }
-
-  /// Throws std::invalid_argument if a string lights a cell that no token does: there is no product of it.
-  void check_reached(const TokenSequence& tokens) const {
-    if (tokens.mixed() == nullptr) return;
-    const auto pos_dim = static_cast<std::size_t>(tokens_.pos_dim());
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      const std::string_view* const string = std::get_if<std::string_view>(&tokens.mixed()[i]);
-      if (string == nullptr) continue;
-      const std::string_view bytes = utf8_safe_prefix(*string, pos_dim);
-      if (const std::size_t p = cells_.first_unreached(bytes); p < bytes.size())
-        detail::fail<std::invalid_argument>(
-            "string at index ", i, ": byte ", static_cast<unsigned char>(bytes[p]), " at position ", p,
-            " lights a cell that no token of the vocabulary lights, so the head has ", "no product for it");
-    }
   }
 
   /// Calls `visit(first, n, logits)` with the logits of the tokens from position `first` on for hidden state

@@ -17,7 +17,9 @@
 #include <kronecker/own_rows.hpp>
 #include <kronecker/rows.hpp>
 #include <kronecker/token_bytes.hpp>
+#include <kronecker/token_sequence.hpp>
 #include <kronecker/types.hpp>
+#include <kronecker/utf8.hpp>
 #include <kronecker/views.hpp>
 
 #include <algorithm>
@@ -28,6 +30,7 @@
 #include <span>
 #include <stdexcept>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace KRONECKER_NAMESPACE::detail {
@@ -62,14 +65,21 @@ class HeadCells {
 
   bool has_own_row(std::size_t id) const noexcept { return own_ && own_->find(static_cast<TokenId>(id)); }
 
-  /// The position of the first byte that lights a cell which no token lights; the size if there is none.
-  std::size_t first_unreached(std::string_view bytes) const noexcept {
+  /// Throws std::invalid_argument if a string of a sequence lights a cell that no token lights: there is no
+  /// product of it. O(bytes of the strings * log cells).
+  void check_reached(const TokenSequence& tokens) const {
     const auto reached = cells().first(reached_count_);
-    for (std::size_t p = 0; p < bytes.size(); ++p)
-      if (!std::binary_search(reached.begin(), reached.end(),
-                              cell_of(static_cast<unsigned char>(bytes[p]), p, pos_dim_)))
-        return p;
-    return bytes.size();
+    for (std::size_t i = 0; tokens.mixed() != nullptr && i < tokens.size(); ++i) {
+      const auto* const string = std::get_if<std::string_view>(&tokens.mixed()[i]);
+      if (string == nullptr) continue;
+      const std::string_view bytes = utf8_safe_prefix(*string, pos_dim_);
+      for (std::size_t p = 0; p < bytes.size(); ++p) {
+        const auto byte = static_cast<unsigned char>(bytes[p]);
+        if (!std::binary_search(reached.begin(), reached.end(), cell_of(byte, p, pos_dim_)))
+          fail<std::invalid_argument>("string at index ", i, ": no token has the byte ", byte,
+                                      " at position ", p, ", so the head has no product for it");
+      }
+    }
   }
 
   /// Throws std::invalid_argument if other tokens of `embedding` have rows of their own.
