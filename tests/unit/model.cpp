@@ -56,6 +56,16 @@ TEST_CASE("a loaded embedding is the saved one, bit for bit, in every mode") {
   }
 }
 
+TEST_CASE("a file that an earlier version of the library wrote is read") {
+  const auto loaded = kronecker::load(KRONECKER_GOLDEN_DIR "/saved.kron");
+  const KroneckerEncoder<256, 2> encoder;
+  const KroneckerEmbedding<> saved(encoder, Vocabulary({"the", " quick", "", " brown", " fox"}),
+                                   LearnedProjection::normal(24, encoder.code_dim(), 1));
+  CHECK(same_bits(loaded.table(), saved.table()));
+  CHECK(same_bits(loaded.projection().to_torch(), saved.projection().to_torch()));
+  CHECK(loaded.truncated_tokens() == 4);
+}
+
 TEST_CASE("an embedding of any size loads") {
   const ScratchFolder folder("model");
   const KroneckerEncoder encoder(128, 5, {.epsilon = 0.1f});

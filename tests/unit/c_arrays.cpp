@@ -22,18 +22,16 @@ using test_support::ScratchFolder;
 
 namespace {
 
-constexpr std::size_t pos_dim = 6;
-
 template <class Scalar>
-constexpr kronecker_type type_of = std::is_same_v<Scalar, float>             ? KRONECKER_FLOAT32
-                                   : std::is_same_v<Scalar, Eigen::bfloat16> ? KRONECKER_BFLOAT16
-                                                                             : KRONECKER_FLOAT16;
+constexpr kronecker_type c_type_of = std::is_same_v<Scalar, float>             ? KRONECKER_FLOAT32
+                                     : std::is_same_v<Scalar, Eigen::bfloat16> ? KRONECKER_BFLOAT16
+                                                                               : KRONECKER_FLOAT16;
 
 /// Tokens as the caller of the C library has them, and weights for them.
 struct Layer {
   explicit Layer(bool z_normalize, std::size_t width)
-      : code{200, pos_dim, 1, z_normalize ? 1 : 0, 1e-6f},
-        encoder(200, pos_dim, {.z_normalize = z_normalize}),
+      : code{200, 6, 1, z_normalize ? 1 : 0, 1e-6f},
+        encoder(200, 6, {.z_normalize = z_normalize}),
         vocabulary({"", "a", " the", "unseen", "longer than six", "ab"}),
         token_bytes(vocabulary, encoder),
         d_model(width) {
@@ -62,8 +60,8 @@ struct Layer {
     const std::vector<Scalar> rows = numbers<Scalar>(weights);
     std::vector<Out> out(ids.size() * d_model);
     const kronecker_tokens all = tokens();
-    REQUIRE(kronecker_forward(&code, &all, rows.data(), type_of<Scalar>, static_cast<std::int64_t>(d_model),
-                              ids.data(), ids.size(), out.data(), type_of<Out>, threads) == KRONECKER_OK);
+    REQUIRE(kronecker_forward(&code, &all, rows.data(), c_type_of<Scalar>, static_cast<std::int64_t>(d_model),
+                              ids.data(), ids.size(), out.data(), c_type_of<Out>, threads) == KRONECKER_OK);
     return out;
   }
 
@@ -73,7 +71,7 @@ struct Layer {
     std::vector<float> grad(weights.size(), std::numeric_limits<float>::quiet_NaN());
     const kronecker_tokens all = tokens();
     REQUIRE(kronecker_backward(&code, &all, static_cast<std::int64_t>(d_model), ids.data(), count,
-                               numbers_out.data(), type_of<Scalar>, grad.data(), KRONECKER_FLOAT32,
+                               numbers_out.data(), c_type_of<Scalar>, grad.data(), KRONECKER_FLOAT32,
                                threads) == KRONECKER_OK);
     return grad;
   }
@@ -163,7 +161,7 @@ TEMPLATE_TEST_CASE("gradients of 16 bits are those of 32, rounded once", "", Eig
         std::vector<TestType> grad(exact.size(), static_cast<TestType>(7.0f));
         const kronecker_tokens all = layer.tokens();
         REQUIRE(kronecker_backward(&layer.code, &all, 1500, layer.ids.data(), count, grad_out.data(),
-                                   type_of<TestType>, grad.data(), type_of<TestType>,
+                                   c_type_of<TestType>, grad.data(), c_type_of<TestType>,
                                    threads) == KRONECKER_OK);
         CHECK(std::equal(grad.begin(), grad.end(), exact.begin(), [](TestType found, float expected) {
           return static_cast<float>(found) == static_cast<float>(static_cast<TestType>(expected));
