@@ -98,8 +98,10 @@ class LearnedRows {
   template <class Out>
   void write(const TokenBytes& vocabulary, const TokenSequence& tokens, float gain,
              const kernels::Output& out) const {
-    if (gain == 1) return write_scaled<Out>(vocabulary, tokens, scales_.data(), gain, out);
-    with_gain(gain, [&](const float* scales) { write_scaled<Out>(vocabulary, tokens, scales, gain, out); });
+    const TokenId* const ids = tokens.token_ids();
+    if (ids != nullptr && gain == 1 && !own_rows_ && !norm_)  // what most callers need, and nothing else
+      return sum<Out>(kernel_tokens(vocabulary, scales_.data(), ids, tokens.size()), out);
+    write_with_all<Out>(vocabulary, tokens, gain, out);
   }
 
   /// The same for tokens as the kernels take them, whose scales do not matter.
@@ -140,6 +142,13 @@ class LearnedRows {
     std::array<float, 256> scales;
     for (std::size_t length = 0; length < scales_.size(); ++length) scales[length] = scales_[length] * gain;
     use(scales.data());
+  }
+
+  template <class Out>
+  KRONECKER_OUT_OF_LINE void write_with_all(const TokenBytes& vocabulary, const TokenSequence& tokens,
+                                            float gain, const kernels::Output& out) const {
+    if (gain == 1) return write_scaled<Out>(vocabulary, tokens, scales_.data(), gain, out);
+    with_gain(gain, [&](const float* scales) { write_scaled<Out>(vocabulary, tokens, scales, gain, out); });
   }
 
   template <class Out>

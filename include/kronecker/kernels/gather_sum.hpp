@@ -22,6 +22,7 @@
 #include <kronecker/kernels/rounding.hpp>
 #include <kronecker/kernels/row_type.hpp>
 #include <kronecker/kernels/vectors.hpp>
+#include <kronecker/out_of_line.hpp>
 
 #include <algorithm>
 #include <cstddef>
