@@ -17,6 +17,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 namespace examples {
@@ -107,6 +108,10 @@ class LlamaSequence {
   LlamaSequence(const LlamaModel& model, std::size_t capacity) : model_(model) {
     llama_context_params parameters = llama_context_default_params();
     parameters.n_ctx = parameters.n_batch = static_cast<std::uint32_t>(capacity);
+    // Its threads spin until all are there: more than there are processors wait for each other.
+    const auto processors = static_cast<std::int32_t>((std::max)(1u, std::thread::hardware_concurrency()));
+    parameters.n_threads = (std::min)(parameters.n_threads, processors);
+    parameters.n_threads_batch = (std::min)(parameters.n_threads_batch, processors);
     llama_error().clear();
     context_.reset(llama_init_from_model(model.get(), parameters));
     if (!context_) throw std::runtime_error("llama.cpp could not make a context: " + llama_error());
