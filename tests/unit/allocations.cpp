@@ -95,7 +95,10 @@ int main() {
   kronecker::KroneckerEmbedding embedding(encoder, kronecker::Vocabulary({"", " token"}),
                                           kronecker::LearnedProjection::normal(520, encoder.code_dim(), 1));
   if (allocations == 0) return std::puts("allocations are not counted"), 1;
-  const int found = allocations_of_calls(embedding) + allocations_of_calls(embedding.cast<std::int8_t>());
+  const int found = allocations_of_calls(embedding) +
+                    allocations_of_calls(embedding.cast<Eigen::bfloat16>()) +
+                    allocations_of_calls(embedding.cast<Eigen::half>()) +
+                    allocations_of_calls(embedding.cast<std::int8_t>());
   std::printf("%d allocations\n", found);
   const bool without_copying = steps_without_copying(embedding);
   if (!without_copying) std::puts("a step copies the rows");

@@ -67,7 +67,7 @@ TEST_CASE("embeddings of real tokens and of any other bytes become those bytes a
   }
   for (const auto& file : test_support::real_token_files()) {
     if (file.filename() != "gpt2.tokens.bin" && file.filename() != "llama3.tokens.bin") continue;
-    const std::vector<std::string> tokens = some_tokens(file, 16, 50);
+    const std::vector<std::string> tokens = some_tokens(file, 16, 300);
     strings.insert(strings.end(), tokens.begin(), tokens.end());
   }
   for (const auto& [name, options] : test_support::modes()) {
