@@ -135,9 +135,9 @@ class KroneckerEncoder {
     std::vector<int> byte_at(static_cast<std::size_t>(pos_dim()), unlit);
     std::size_t length = 0;
     for (int index = 0; index < code_dim(); ++index) {
+      if (detail::is_finite_and_not_positive(code[index])) continue;
       if (!detail::is_finite(code[index]))
         detail::fail<std::invalid_argument>("the code's value at cell ", index, " is not finite");
-      if (!(code[index] > 0)) continue;
       int& byte = byte_at[static_cast<std::size_t>(index % pos_dim())];
       if (byte != unlit)
         detail::fail<std::invalid_argument>("not a code: position ", index % pos_dim(), " is lit for byte ",

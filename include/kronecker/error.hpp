@@ -94,6 +94,13 @@ inline bool is_finite(float value) noexcept {
   return (std::bit_cast<std::uint32_t>(value) & exponent) != exponent;
 }
 
+/// The same of numbers that are not positive, in two comparisons.
+inline bool is_finite_and_not_positive(float value) noexcept {
+  constexpr std::uint32_t sign = 0x80000000u, exponent = 0x7f800000u;
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  return bits == 0 || bits - sign < exponent;
+}
+
 inline bool is_finite(double value) noexcept {
   constexpr std::uint64_t exponent = 0x7ff0000000000000u;
   return (std::bit_cast<std::uint64_t>(value) & exponent) != exponent;

@@ -5,6 +5,7 @@
 #include <limits>
 
 using kronecker::detail::is_finite;
+using kronecker::detail::is_finite_and_not_positive;
 
 TEST_CASE("a message is made of texts and numbers") {
   const std::string name = "x";
@@ -26,6 +27,11 @@ TEST_CASE("finite numbers are told from the rest by their bits") {
   for (const float x :
        {Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN(), Limits::signaling_NaN()})
     CHECK_FALSE(is_finite(x));
+  for (const float x : {0.0f, -0.0f, -1.0f, Limits::lowest(), -Limits::denorm_min()})
+    CHECK(is_finite_and_not_positive(x));
+  for (const float x : {Limits::denorm_min(), 1.0f, Limits::max(), Limits::infinity(), -Limits::infinity(),
+                        Limits::quiet_NaN(), -Limits::quiet_NaN()})
+    CHECK_FALSE(is_finite_and_not_positive(x));
 }
 
 TEST_CASE("what is counted is in the plural, but for one") {
