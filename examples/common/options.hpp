@@ -3,6 +3,7 @@
 /// What command lines have in common: how options take their values.
 
 #include <kronecker/error.hpp>
+#include <kronecker/number_text.hpp>
 #include <kronecker/shown_text.hpp>
 #include <kronecker/types.hpp>
 
@@ -10,33 +11,24 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
 namespace examples {
 
-/// The number that all of `text` is in decimal digits: 010 is ten.
-template <class Number>
-std::optional<Number> decimal_number(std::string_view text) {
-  Number number = 0;
-  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || rest != text.data() + text.size()) return std::nullopt;
-  return number;
-}
+using kronecker::detail::number_in;  // in decimal digits: 010 is ten
 
 /// Takes whole numbers from `least` to `most` in decimal digits; for `transform`, since the parser itself
 /// takes 010 for eight.
 inline CLI::Validator whole_number(std::uint64_t least = 0,
                                    std::uint64_t most = (std::numeric_limits<std::uint64_t>::max)()) {
   const auto check = [least, most](std::string& text) {
-    const auto number = decimal_number<std::uint64_t>(text);
+    const auto number = number_in<std::uint64_t>(text);
     if (!number || *number < least || *number > most)
       return fmt::format("{} is not a whole number from {} to {}", kronecker::quoted_text(text), least, most);
     text = std::to_string(*number);
@@ -66,7 +58,7 @@ inline std::vector<kronecker::TokenId> parse_ids(std::string_view text) {
     const std::size_t comma = text.find(',');
     std::string_view digits = text.substr(0, comma);
     while (digits.starts_with(' ')) digits.remove_prefix(1);
-    const auto id = decimal_number<kronecker::TokenId>(digits);
+    const auto id = number_in<kronecker::TokenId>(digits);
     if (!id)
       kronecker::detail::fail<std::invalid_argument>("--ids: '", digits, "' at index ", index,
                                                      " is not a token id");

@@ -9,12 +9,10 @@
 
 #include <kronecker/analysis/fit.hpp>
 
-#include <charconv>
 #include <cstdio>
 #include <limits>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -92,17 +90,11 @@ class Fit {
  private:
   static CLI::Validator not_negative() {
     const auto check = [](std::string& text) {
-      const std::optional<double> number = number_in(text);
+      const std::optional<double> number = examples::number_in<double>(text);
       if (number && *number >= 0 && *number <= 1e30) return std::string();
       return fmt::format("{} is not a number from 0 to 1e30", kronecker::quoted_text(text));
     };
     return CLI::Validator(check, "NUMBER");
-  }
-  static std::optional<double> number_in(const std::string& text) {
-    double number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-    return number;
   }
 
   /// The vocabulary, without added tokens that a table of `rows` rows has none for.
@@ -142,7 +134,7 @@ class Fit {
     constexpr double steps = 1000;
     examples::Progress progress("fitting", static_cast<std::size_t>(steps));
     kronecker::FitOptions options;
-    options.ridge = number_in(ridge_);
+    options.ridge = examples::number_in<double>(ridge_);
     options.weights = std::move(weights);
     options.progress = [&](double fraction) { progress.update(static_cast<std::size_t>(steps * fraction)); };
     return kronecker::fit_projection(encoder, vocabulary, table, options);

@@ -40,7 +40,7 @@ std::vector<TokenId> ids_in(const std::string& path, TokenId vocab_size) {
     const std::string_view word = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
     if (word.empty()) continue;
-    const auto id = examples::decimal_number<TokenId>(word);
+    const auto id = examples::number_in<TokenId>(word);
     if (!id || *id < 0)
       throw kronecker::FileError(fmt::format("{}: expected token ids, found {}", kronecker::shown_text(path),
                                              kronecker::quoted_text(word.substr(0, 80))));
@@ -57,7 +57,7 @@ std::vector<TokenId> ids_in(const std::string& path, TokenId vocab_size) {
 
 void OwnRowsOption::add(CLI::App& command) {
   const auto check = [](std::string& text) {
-    const auto number = examples::decimal_number<std::uint64_t>(text);
+    const auto number = examples::number_in<std::uint64_t>(text);
     if (text == "special" || (number && *number > 0)) return std::string();
     return fmt::format("{} is not 'special' or a whole number from 1 on", kronecker::quoted_text(text));
   };
@@ -82,7 +82,7 @@ std::vector<TokenId> OwnRowsOption::ids(const kronecker::Vocabulary& vocabulary,
     if (!counts)
       throw std::invalid_argument("--own-rows " + which_ +
                                   " needs --counts or --text, which say how often tokens occur");
-    ids = most_frequent(counts->of, *examples::decimal_number<std::uint64_t>(which_));
+    ids = most_frequent(counts->of, *examples::number_in<std::uint64_t>(which_));
   } else if (!path_.empty()) {
     ids = ids_in(path_, vocabulary.size());
   }

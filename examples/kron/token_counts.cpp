@@ -6,18 +6,17 @@
 #include <kronecker/files/file_kind.hpp>
 #include <kronecker/files/mapped_file.hpp>
 #include <kronecker/files/npy.hpp>
+#include <kronecker/number_text.hpp>
 #include <kronecker/shown_text.hpp>
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <limits>
 #include <optional>
-#include <system_error>
 #include <utility>
 
 namespace kron {
@@ -25,6 +24,7 @@ namespace {
 
 using kronecker::TokenId;
 using kronecker::detail::fail;
+using kronecker::detail::number_in;
 
 /// Counts as they are read, each checked.
 class CountsReader {
@@ -100,13 +100,12 @@ class CountsReader {
       const std::size_t gap = (std::min)(line.find_first_of(" \t,"), line.size());
       const std::string_view number =
           line.substr((std::min)(line.find_first_not_of(" \t,", gap), line.size()));
-      double count = 0;
-      const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), count);
-      if (error != std::errc() || end != number.data() + number.size())
+      const auto count = number_in<double>(number);
+      if (!count)
         fail<kronecker::FileError>(file_.path(), ": line ", line_number,
                                    ": expected a token id and its count, such as 464 1234, found ",
                                    kronecker::quoted_text(line.substr(0, 80)));
-      set(id_of(line.substr(0, gap)), count);
+      set(id_of(line.substr(0, gap)), *count);
     }
   }
 
@@ -119,12 +118,11 @@ class CountsReader {
   }
 
   std::size_t id_of(std::string_view digits) const {
-    std::size_t id = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), id);
-    if (error != std::errc() || end != digits.data() + digits.size())
+    const auto id = number_in<std::size_t>(digits);
+    if (!id)
       fail<kronecker::FileError>(file_.path(), ": expected a token id, found ",
                                  kronecker::quoted_text(digits.substr(0, 80)));
-    return id;
+    return *id;
   }
 
   const kronecker::MappedFile& file_;

@@ -106,6 +106,13 @@ inline bool is_finite(double value) noexcept {
   return (std::bit_cast<std::uint64_t>(value) & exponent) != exponent;
 }
 
+/// Throws std::invalid_argument unless the `found` numbers of `what` are (rows, columns). Divides, because a
+/// product of what callers give may be too large for a std::size_t.
+inline void check_shape(std::string_view what, std::size_t found, std::size_t rows, std::size_t columns) {
+  if (columns == 0 ? found != 0 : found % columns != 0 || found / columns != rows)
+    fail<std::invalid_argument>(what, " has ", found, " numbers instead of ", rows, " x ", columns);
+}
+
 /// The index of the first number that is not finite, or how many there are if all are. Where all are, which
 /// is to be expected, it looks at them without stopping, so that compilers take several at once.
 inline std::size_t first_not_finite(std::span<const float> values) noexcept {

@@ -90,7 +90,7 @@ class KroneckerHead {
   template <class Scalar>
   void logits(const KroneckerEmbedding<Scalar>& embedding, Inputs hidden, Outputs<float> out) const {
     const std::size_t count = check_hidden(embedding, hidden);
-    check_size("the logits of", count, "hidden states", out.size(), count * vocabulary());
+    detail::check_shape("the output for logits", out.size(), count, vocabulary());
     const std::size_t width = row_size(embedding);
     const std::size_t at_once = (std::min)(count, most_hidden_states);
     std::vector<float> products(products_size(at_once)), scaled(scaled_size<Scalar>(at_once, width));

@@ -82,7 +82,8 @@ class OwnTokens {
 
   /// Whether both are the same ids.
   bool operator==(const OwnTokens& other) const noexcept {
-    return ids_.data() == other.ids_.data() || std::ranges::equal(ids_.span(), other.ids_.span());
+    const std::span<const TokenId> ids = ids_.span(), others = other.ids_.span();
+    return ids.data() == others.data() || std::equal(ids.begin(), ids.end(), others.begin(), others.end());
   }
 
  private:

@@ -106,14 +106,14 @@ TEST_CASE("GPT-2's tokens are all told apart by their bytes, and 340 are not by 
   const Coverage found = coverage(reference, whole_tokens);
   CHECK(found.colliding_tokens == 340);
   CHECK(found.same_bytes_tokens == 340);
-  const auto largest = std::ranges::max_element(found.shared_codes, {},
-                                                [](const SharedCode& shared) { return shared.ids.size(); });
+  const auto largest =
+      std::max_element(found.shared_codes.begin(), found.shared_codes.end(),
+                       [](const SharedCode& a, const SharedCode& b) { return a.ids.size() < b.ids.size(); });
   REQUIRE(largest != found.shared_codes.end());
   CHECK(largest->ids.size() == 255);
   CHECK(reference.bytes(largest->ids.front()) == "\ufffd");
-  CHECK(std::ranges::all_of(found.shared_codes, [](const SharedCode& shared) {
-    return shared.reason == SharedCodeReason::same_bytes;
-  }));
+  CHECK(std::all_of(found.shared_codes.begin(), found.shared_codes.end(),
+                    [](const SharedCode& shared) { return shared.reason == SharedCodeReason::same_bytes; }));
 }
 
 TEST_CASE("what a pos_dim costs and loses on GPT-2's vocabulary") {

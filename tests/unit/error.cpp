@@ -2,7 +2,10 @@
 
 #include <kronecker/error.hpp>
 
+#include <cstdint>
 #include <limits>
+#include <stdexcept>
+#include <string>
 
 using kronecker::detail::is_finite;
 using kronecker::detail::is_finite_and_not_positive;
@@ -11,7 +14,7 @@ TEST_CASE("a message is made of texts and numbers") {
   const std::string name = "x";
   CHECK(message_of<std::out_of_range>([&] {
           kronecker::detail::fail<std::out_of_range>("id ", -3, " of ", name, ": ",
-                                                     std::size_t{18446744073709551615u}, " ", 0.5f,
+                                                     std::uint64_t{18446744073709551615u}, " ", 0.5f,
                                                      std::uint8_t{200});
         }) == "id -3 of x: 18446744073709551615 0.5200");
 }
@@ -32,6 +35,19 @@ TEST_CASE("finite numbers are told from the rest by their bits") {
   for (const float x : {Limits::denorm_min(), 1.0f, Limits::max(), Limits::infinity(), -Limits::infinity(),
                         Limits::quiet_NaN(), -Limits::quiet_NaN()})
     CHECK_FALSE(is_finite_and_not_positive(x));
+}
+
+TEST_CASE("a shape is told from a product that was too large for its type") {
+  using kronecker::detail::check_shape;
+  constexpr std::size_t half = std::numeric_limits<std::size_t>::max() / 2 + 1;
+  CHECK_NOTHROW(check_shape("x", 6, 2, 3));
+  CHECK_NOTHROW(check_shape("x", 0, 2, 0));
+  CHECK_NOTHROW(check_shape("x", 0, 0, 3));
+  CHECK_THROWS_WITH(check_shape("x", 0, half, 2),
+                    "x has 0 numbers instead of " + std::to_string(half) + " x 2");
+  CHECK_THROWS_AS(check_shape("x", 6, 3, 3), std::invalid_argument);
+  CHECK_THROWS_AS(check_shape("x", 7, 2, 3), std::invalid_argument);
+  CHECK_THROWS_AS(check_shape("x", 1, 1, 0), std::invalid_argument);
 }
 
 TEST_CASE("what is counted is in the plural, but for one") {

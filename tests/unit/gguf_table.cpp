@@ -91,7 +91,8 @@ void check_tensor(const std::string& content, std::size_t i, const gguf::Tensor&
   CHECK(found.shape == expected.shape);
   CHECK(found.type == expected.type);
   CHECK(found.offset % directory.alignment == 0);
-  CHECK(content.substr(directory.data_begin + found.offset, expected.data.size()) == expected.data);
+  CHECK(content.substr(static_cast<std::size_t>(directory.data_begin + found.offset), expected.data.size()) ==
+        expected.data);
 }
 
 gguf::Tensor new_table(GgmlType type) {
@@ -122,7 +123,7 @@ TEST_CASE("with the type it had, a model changes in nothing but the values of it
   const std::string source = model_file(metadata, {norm_tensor, table_tensor, head_tensor});
   const std::string result = exported(source, {GgmlType::f16});
   const GgufDirectory directory = directory_of(source);
-  const std::size_t begin = directory.data_begin + directory.tensors[1].offset;
+  const auto begin = static_cast<std::size_t>(directory.data_begin + directory.tensors[1].offset);
   const std::size_t size = table_tensor.data.size();
   REQUIRE(result.size() == source.size());
   CHECK(result.substr(0, begin) == source.substr(0, begin));

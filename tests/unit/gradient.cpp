@@ -70,7 +70,8 @@ TEST_CASE("the gradient is the reference's, without z-normalization") {
   const RowMajorMatrix<float> column_values = golden_matrix("emb_d8_p8_gradvals_TF.npy");
   RowMajorMatrix<double> expected = RowMajorMatrix<double>::Zero(8, embedding.encoder().code_dim());
   for (std::size_t i = 0; i < columns.size(); ++i)
-    expected.col(columns[i]) = column_values.col(static_cast<Eigen::Index>(i)).cast<double>();
+    expected.col(static_cast<Eigen::Index>(columns[i])) =
+        column_values.col(static_cast<Eigen::Index>(i)).cast<double>();
   CHECK(max_difference(gradient.to_torch(), expected) <=
         5e-5 * expected.cwiseAbs().maxCoeff<Eigen::PropagateNaN>());
 }
@@ -248,7 +249,7 @@ TEST_CASE("a gradient of other sizes is refused, and nothing is added") {
         [&] { kronecker::accumulate_gradient(embedding, ids, grad_out, gradient, columns); });
   };
   CHECK(message({1, 64}) == "token id 64 at index 1 is outside the vocabulary of 64 tokens");
-  CHECK(message({1}) == "the gradient of the output has 16 floats instead of 8");
+  CHECK(message({1}) == "the gradient of the output has 16 numbers instead of 1 x 8");
   CHECK(message({1, 2}, {3, 1}) == "columns 3 to 1 are no range of 8");
   CHECK(message({1, 2}, {9, 10}) == "columns 9 to 10 are no range of 8");
   ProjectionGradient other(8, 1024, true);

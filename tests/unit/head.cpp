@@ -111,7 +111,7 @@ TEMPLATE_TEST_CASE("the two halves, over threads and for some tokens, make the b
     RowMajorMatrix<float> of_some(count, 5);
     head.token_logits(products, some, of_some);
     for (Eigen::Index i = 0; i < 5; ++i)
-      CHECK(of_some.col(i) == expected.col(some[static_cast<std::size_t>(i)]));
+      CHECK(of_some.col(i) == expected.col(static_cast<Eigen::Index>(some[static_cast<std::size_t>(i)])));
   }
 }
 
@@ -185,7 +185,7 @@ TEST_CASE("a hidden state, an output or a number of tokens that does not fit is 
   const auto message = [&](std::span<const float> states, auto&& output) {
     return message_of<std::invalid_argument>([&] { head.logits(embedding, states, output); });
   };
-  CHECK(message(floats, out) == "the logits of 2 hidden states take 1408 floats, not 100");
+  CHECK(message(floats, out) == "the output for logits has 100 numbers instead of 2 x 704");
   CHECK(message(floats.first(51), out) == "51 floats are no whole number of hidden states of d_model 50");
   CHECK(message_of<std::invalid_argument>([&] { head.top(embedding, floats, 1); }) ==
         "a hidden state of 100 floats does not fit d_model 50");

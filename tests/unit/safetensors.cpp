@@ -26,7 +26,8 @@ TensorToWrite tensor_of(std::string name, std::string type, std::vector<std::siz
 /// A file with this header, as it stands, and so many bytes of values.
 std::string file_with(const std::string& header, std::size_t value_bytes) {
   std::string file;
-  for (std::size_t i = 0; i < 8; ++i) file += static_cast<char>(header.size() >> (8 * i) & 0xFF);
+  for (std::size_t i = 0; i < 8; ++i)
+    file += static_cast<char>(std::uint64_t{header.size()} >> (8 * i) & 0xFF);
   return file + header + std::string(value_bytes, '\0');
 }
 

@@ -9,7 +9,6 @@
 using kronecker::FileError;
 using kronecker::TokenText;
 using kronecker::Vocabulary;
-using kronecker::detail::natural_number;
 using kronecker::detail::table_of_lines;
 using kronecker::detail::TokenLine;
 
@@ -17,7 +16,7 @@ namespace {
 
 /// "a5" -> "a" with the id 5.
 std::optional<TokenLine> letter_and_id(std::string_view line) {
-  const auto id = natural_number(line.substr(1));
+  const auto id = kronecker::detail::number_in<std::uint64_t>(line.substr(1));
   return id ? std::optional(TokenLine{*id, std::string(line.substr(0, 1))}) : std::nullopt;
 }
 
@@ -26,14 +25,6 @@ Vocabulary vocabulary_of_lines(std::string_view content) {
 }
 
 }  // namespace
-
-TEST_CASE("a number of digits alone is natural") {
-  CHECK(natural_number("0") == 0u);
-  CHECK(natural_number("010") == 10u);
-  CHECK(natural_number("18446744073709551615") == 18446744073709551615u);
-  for (const std::string none : {"", "-1", "+1", " 1", "1 ", "1x", "0x1", "18446744073709551616"})
-    CHECK(natural_number(none) == std::nullopt);
-}
 
 TEST_CASE("each line of a file is a token, whatever ends it, and what is none is refused with its number") {
   for (const std::string content : {"a0\nb2\n", "a0\r\n\r\nb2"}) {

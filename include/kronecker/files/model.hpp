@@ -21,11 +21,11 @@
 #include <kronecker/files/model_metadata.hpp>
 #include <kronecker/files/safetensors.hpp>
 #include <kronecker/namespace.hpp>
+#include <kronecker/number_text.hpp>
 #include <kronecker/shared_array.hpp>
 #include <kronecker/token_bytes.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -36,7 +36,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -57,13 +56,6 @@ std::function<void(std::ostream&)> writer_of(std::span<const T> values) {
     file.write(reinterpret_cast<const char*>(values.data()),
                static_cast<std::streamsize>(values.size_bytes()));
   };
-}
-
-/// A number, as the shortest text that reads back as the same.
-template <class T>
-std::string number_text(T value) {
-  char text[64];
-  return {text, std::to_chars(text, text + sizeof text, value).ptr};
 }
 
 /// The encoder that a model file is for.

@@ -5,12 +5,12 @@
 #include <kronecker/error.hpp>
 #include <kronecker/files/safetensors.hpp>
 #include <kronecker/namespace.hpp>
+#include <kronecker/number_text.hpp>
 
-#include <charconv>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 
 namespace KRONECKER_NAMESPACE::detail {
 
@@ -31,11 +31,9 @@ class ModelMetadata {
   template <class T>
   T number(const std::string& key) const {
     const std::string& digits = text(key);
-    T value{};
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (error != std::errc() || end != digits.data() + digits.size())
-      fail<FileError>(file_.path(), ": the metadata '", key, "' is '", digits, "', not a number");
-    return value;
+    const std::optional<T> value = number_in<T>(digits);
+    if (!value) fail<FileError>(file_.path(), ": the metadata '", key, "' is '", digits, "', not a number");
+    return *value;
   }
 
   int number_within(const std::string& key, int least, int most) const {

@@ -267,7 +267,8 @@ inline void write_safetensors(const std::filesystem::path& path, const std::vect
   text.append((cache_line - (length_size + text.size()) % cache_line) % cache_line, ' ');
 
   replace_file(path, [&](std::ostream& file) {
-    for (std::size_t i = 0; i < length_size; ++i) file.put(static_cast<char>(text.size() >> (8 * i) & 0xFF));
+    for (std::size_t i = 0; i < length_size; ++i)
+      file.put(static_cast<char>(std::uint64_t{text.size()} >> (8 * i) & 0xFF));
     file << text;
     detail::CountingBuffer counted(file);
     for (std::size_t i = 0; i < tensors.size() && file; ++i) {

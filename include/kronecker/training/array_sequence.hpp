@@ -37,6 +37,8 @@ class ArraySequence {
       : count_(count), pos_dim_(static_cast<std::size_t>(encoder.pos_dim())), scales_(encoder.scales()) {
     constexpr auto most = static_cast<std::size_t>((std::numeric_limits<std::int32_t>::max)());
     if (count > most) fail<std::invalid_argument>(count, " ids are more than ", most, " at a time");
+    if (count > (std::numeric_limits<std::size_t>::max)() / pos_dim_)
+      fail<std::invalid_argument>("the bytes of ", count, " ids do not fit into memory");
     places_.reset(new std::int32_t[count]);
     lengths_.reset(new std::uint8_t[count]);
     bytes_.reset(new std::uint8_t[count * pos_dim_]);

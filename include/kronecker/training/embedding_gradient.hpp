@@ -87,7 +87,7 @@ void accumulate_gradient(const KroneckerEmbedding<Scalar>& embedding, TokenSeque
   const TokenBytes& vocabulary = embedding.token_bytes();
   gradient.check_fits(embedding);
   detail::check_tokens(vocabulary, tokens);
-  detail::check_float_count("the gradient of the output", grad_out.size(), tokens.size() * width);
+  detail::check_shape("the gradient of the output", grad_out.size(), tokens.size(), width);
   const Range some = columns.within(width, "columns");
   const std::size_t most = (std::min)(tokens.size(), kernels::tokens_in_block);
   const std::vector<float> scales = embedding.encoder().scales();

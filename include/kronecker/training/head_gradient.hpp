@@ -57,8 +57,8 @@ inline std::size_t product_gradients_size(const KroneckerHead& head, std::size_t
 inline void product_gradients(const KroneckerHead& head, Inputs grad_logits, Outputs<float> out,
                               Range states = {}) {
   const auto vocabulary = static_cast<std::size_t>(head.vocab_size());
-  const std::size_t count = grad_logits.size() / vocabulary;
-  detail::check_float_count("the gradient of the logits", grad_logits.size(), count * vocabulary);
+  const std::size_t count = vocabulary == 0 ? 0 : grad_logits.size() / vocabulary;
+  detail::check_shape("the gradient of the logits", grad_logits.size(), count, vocabulary);
   detail::check_state_count(count);
   detail::check_float_count("the gradient of the products", out.size(), product_gradients_size(head, count));
   const Range some = states.within(count, "hidden states");
@@ -111,7 +111,7 @@ inline void accumulate_product_gradients(const KroneckerHead& head,
   gradient.check_fits(embedding);
   detail::check_has_gradient(embedding);
   detail::check_state_count(count);
-  detail::check_float_count("the hidden states", hidden.size(), count * width);
+  detail::check_shape("the hidden states", hidden.size(), count, width);
   detail::check_float_count("the gradient of the products", product_gradients.size(),
                             product_gradients_size(head, count));
   detail::check_float_count("the gradient of the hidden states", grad_hidden.size(), hidden.size());
@@ -145,8 +145,8 @@ inline void accumulate_gradient(const KroneckerHead& head, const KroneckerEmbedd
   head.check_embedding(embedding);
   gradient.check_fits(embedding);
   detail::check_has_gradient(embedding);
-  detail::check_float_count("the hidden states", hidden.size(), count * width);
-  detail::check_float_count("the gradient of the logits", grad_logits.size(), count * vocabulary);
+  detail::check_shape("the hidden states", hidden.size(), count, width);
+  detail::check_shape("the gradient of the logits", grad_logits.size(), count, vocabulary);
   detail::check_float_count("the gradient of the hidden states", grad_hidden.size(), hidden.size());
   std::vector<float> products;
   for (std::size_t first = 0; first < count; first += KroneckerHead::most_hidden_states) {

@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <span>
 #include <stdexcept>
 #include <string_view>
@@ -65,7 +66,10 @@ class ProjectionGradient {
       : d_model_(d_model), code_dim_(code_dim), is_centered_(is_centered) {
     if (d_model < 1 || code_dim < 1)
       detail::fail<std::invalid_argument>("a gradient of ", d_model, " x ", code_dim, " has no values");
-    sizes_.weights = static_cast<std::size_t>(d_model) * static_cast<std::size_t>(code_dim);
+    const auto width = static_cast<std::size_t>(d_model), cells = static_cast<std::size_t>(code_dim);
+    if (width > (std::numeric_limits<std::size_t>::max)() / sizeof(float) / cells)
+      detail::fail<std::invalid_argument>("a gradient of ", d_model, " x ", code_dim, " is too large");
+    sizes_.weights = width * cells;
     own_.resize(sizes_.count());
   }
 

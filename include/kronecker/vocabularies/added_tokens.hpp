@@ -6,17 +6,16 @@
 #include <kronecker/error.hpp>
 #include <kronecker/files/mapped_file.hpp>
 #include <kronecker/namespace.hpp>
+#include <kronecker/number_text.hpp>
 #include <kronecker/vocabularies/json_events.hpp>
 #include <kronecker/vocabularies/token_table.hpp>
 
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -73,12 +72,9 @@ class AddedTokensReader final : public JsonEvents {
   bool is_of_decoder() const noexcept { return depth_ == 3 && is_decoder_; }
 
   std::uint64_t id_of_key() const {
-    std::uint64_t id = 0;
-    const char* const end = key_.data() + key_.size();
-    const auto [id_end, error] = std::from_chars(key_.data(), end, id);
-    if (error != std::errc() || id_end != end)
-      fail<FileError>(path(), ": added_tokens_decoder: expected an id, found '", excerpt(key_), "'");
-    return id;
+    const auto id = number_in<std::uint64_t>(key_);
+    if (!id) fail<FileError>(path(), ": added_tokens_decoder: expected an id, found '", excerpt(key_), "'");
+    return *id;
   }
 
   std::string key_;

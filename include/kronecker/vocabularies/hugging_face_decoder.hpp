@@ -5,17 +5,16 @@
 
 #include <kronecker/error.hpp>
 #include <kronecker/namespace.hpp>
+#include <kronecker/number_text.hpp>
 #include <kronecker/utf8.hpp>
 #include <kronecker/vocabularies/reference_text.hpp>
 #include <kronecker/vocabularies/text_step.hpp>
 #include <kronecker/vocabularies/token_table.hpp>
 
-#include <charconv>
 #include <cstddef>
 #include <functional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -134,12 +133,11 @@ class HuggingFaceDecoder {
 
   std::size_t count(const TextStep& step, std::string_view name) const {
     const std::string_view digits = step[name];
-    std::size_t number = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-    if (error != std::errc() || end != digits.data() + digits.size())
+    const auto number = number_in<std::size_t>(digits);
+    if (!number)
       fail<FileError>(path_, ": decoder: the step ", step["type"], ": expected a number ", name, ", found '",
                       excerpt(digits), "'", no_strings);
-    return number;
+    return *number;
   }
 
   static constexpr const char* no_strings =

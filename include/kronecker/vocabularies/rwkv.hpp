@@ -7,6 +7,7 @@
 #include <kronecker/files/mapped_file.hpp>
 #include <kronecker/files/wrong_file.hpp>
 #include <kronecker/namespace.hpp>
+#include <kronecker/number_text.hpp>
 #include <kronecker/vocabularies/python_literal.hpp>
 #include <kronecker/vocabularies/token_lines.hpp>
 #include <kronecker/vocabularies/token_text.hpp>
@@ -26,7 +27,8 @@ namespace detail {
 inline std::optional<TokenLine> rwkv_line(std::string_view line) {
   const std::size_t first = line.find(' '), last = line.rfind(' ');
   if (first == line.npos || first == last) return std::nullopt;
-  const auto id = natural_number(line.substr(0, first)), size = natural_number(line.substr(last + 1));
+  const auto id = number_in<std::uint64_t>(line.substr(0, first)),
+             size = number_in<std::uint64_t>(line.substr(last + 1));
   std::optional<std::string> bytes = python_literal(line.substr(first + 1, last - first - 1));
   if (!id || !size || !bytes || bytes->size() != *size) return std::nullopt;
   return TokenLine{*id, std::move(*bytes)};

@@ -7,10 +7,10 @@
 #include <kronecker/files/file_kind.hpp>
 #include <kronecker/files/mapped_file.hpp>
 #include <kronecker/namespace.hpp>
+#include <kronecker/number_text.hpp>
 #include <kronecker/types.hpp>
 #include <kronecker/vocabularies/json_events.hpp>
 
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -20,7 +20,6 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 namespace KRONECKER_NAMESPACE {
@@ -30,11 +29,9 @@ namespace detail {
 inline std::optional<std::pair<std::string, TokenId>> special_token(std::string_view text) {
   const std::size_t equals = text.rfind('=');
   if (equals == text.npos || equals == 0) return std::nullopt;
-  TokenId id = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data() + equals + 1, end, id);
-  if (error != std::errc() || stop != end || id < 0) return std::nullopt;
-  return std::pair(std::string(text.substr(0, equals)), id);
+  const auto id = number_in<TokenId>(text.substr(equals + 1));
+  if (!id || *id < 0) return std::nullopt;
+  return std::pair(std::string(text.substr(0, equals)), *id);
 }
 
 /// Reads a JSON object of texts and ids.

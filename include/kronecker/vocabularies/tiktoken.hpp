@@ -7,6 +7,7 @@
 #include <kronecker/files/mapped_file.hpp>
 #include <kronecker/files/wrong_file.hpp>
 #include <kronecker/namespace.hpp>
+#include <kronecker/number_text.hpp>
 #include <kronecker/types.hpp>
 #include <kronecker/vocabularies/base64.hpp>
 #include <kronecker/vocabularies/token_lines.hpp>
@@ -30,7 +31,7 @@ namespace detail {
 inline std::optional<TokenLine> tiktoken_line(std::string_view line) {
   const std::string_view encoded = take_until(line, ' ');
   std::optional<std::string> bytes = encoded == "=" ? std::string() : from_base64(encoded);
-  const auto rank = natural_number(line);
+  const auto rank = number_in<std::uint64_t>(line);
   return bytes && rank ? std::optional(TokenLine{*rank, std::move(*bytes)}) : std::nullopt;
 }
 

@@ -7,13 +7,11 @@
 #include <kronecker/namespace.hpp>
 #include <kronecker/vocabularies/token_table.hpp>
 
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 namespace KRONECKER_NAMESPACE::detail {
@@ -23,14 +21,6 @@ struct TokenLine {
   std::uint64_t id = 0;
   std::string bytes;
 };
-
-/// A number of decimal digits alone; nothing for anything else.
-inline std::optional<std::uint64_t> natural_number(std::string_view digits) {
-  std::uint64_t number = 0;
-  const char* const end = digits.data() + digits.size();
-  const auto [stop, error] = std::from_chars(digits.data(), end, number);
-  return error == std::errc() && stop == end ? std::optional(number) : std::nullopt;
-}
 
 /// The tokens of a file's lines, of which empty ones are none. `read` makes an optional TokenLine of a line;
 /// where it is nothing, the error says that `form` was expected.
