@@ -1,10 +1,11 @@
-/// Gradients: of the embedding against adding into the gradient of a dense table, and of the tied head
-/// against the two products, one thread.
+/// Gradients: of the embedding against adding into the gradient of a dense table, as a framework takes it
+/// against writing as much memory, and of the tied head against the two products, one thread.
 ///     benchmark_backward [--quick] [--json FILE]
 
 #include "contenders.hpp"
 #include "report.hpp"
 
+#include <kronecker/training/arrays.hpp>
 #include <kronecker/training/gradient.hpp>
 
 namespace {
@@ -61,6 +62,69 @@ void measure_embedding(const Workload& work, Table& table) {
   }
 }
 
+// How a framework that holds the weights gives its threads: here, one.
+struct OneThread {
+  static constexpr std::size_t most = 1, least_numbers = 1;
+
+  template <class Work>
+  void operator()(std::size_t count, std::size_t, const Work& work) const {
+    for (std::size_t part = 0; part < count; ++part) work(part);
+  }
+};
+
+// The whole gradient of z-normalized rows, of which every one has a number, into memory that holds anything.
+void measure_whole_gradient(const Workload& work, Table& table) {
+  const auto d_model = static_cast<std::size_t>(work.setting.d_model);
+  const auto& encoder = work.embedding.encoder();
+  const auto& bytes = work.embedding.token_bytes();
+  const kronecker::detail::TokenArrays tokens{bytes.bytes().data(), bytes.lengths().data(), bytes.size()};
+  kronecker::ProjectionGradient sums(work.embedding);
+  std::vector<float> gradient(sums.values().size());
+  kronecker::detail::ask_for_large_pages(gradient.data(), gradient.size() * sizeof(float));
+  for (const std::size_t window : {64u, 2048u}) {
+    const Windows windows{work.text.ids, window, d_model};
+    const std::size_t pieces = std::min<std::size_t>(windows.pieces(), 25);
+    const Matrix grad_out = Matrix::Random(static_cast<Eigen::Index>(window), work.setting.d_model);
+    const auto ids_of = [&](std::size_t piece) { return windows.ids.subspan(piece * window, window); };
+    const Contender write = [&](std::size_t piece) {
+      const std::vector<std::int64_t> ids(ids_of(piece).begin(), ids_of(piece).end());
+      kronecker::detail::scatter_arrays<kronecker::kernels::RowType::float32,
+                                        kronecker::kernels::RowType::float32>(
+          encoder, true, kronecker::detail::ArraySequence(encoder, tokens, ids.data(), window),
+          grad_out.data(), d_model, gradient.data(), OneThread{});
+    };
+    const Contender add = [&](std::size_t piece) {
+      kronecker::accumulate_gradient(work.embedding, ids_of(piece), grad_out, sums);
+    };
+    sums.clear();
+    add(0);
+    write(0);
+    const Matrix expected = sums.to_torch();
+    const Eigen::Map<const Matrix> found(gradient.data(), sums.code_dim(), work.setting.d_model);
+    const float difference =
+        (found.transpose() - expected).cwiseAbs().maxCoeff() / expected.cwiseAbs().maxCoeff();
+    if (!(difference < 1e-5f))
+      throw std::runtime_error("the whole gradient is " + std::to_string(difference) + " away");
+#ifdef KRONECKER_HAS_AVX
+    const Contender fill = [&](std::size_t) { stream_all(gradient); };
+#else
+    const Contender fill = [&](std::size_t) { write_all(gradient); };
+#endif
+    const std::vector<std::int64_t> ids(ids_of(0).begin(), ids_of(0).end());
+    const kronecker::detail::ArraySequence first_ids(encoder, tokens, ids.data(), window);
+    const Contender mean = [&](std::size_t) {
+      kronecker::detail::minus_mean_of_gradient<kronecker::kernels::RowType::float32>(
+          first_ids, static_cast<std::size_t>(encoder.code_dim()), grad_out.data(), d_model, OneThread{});
+    };
+    const auto seconds = time_side_by_side({write, add, fill, mean}, pieces);
+    std::vector<double> ratios(pieces);
+    for (std::size_t piece = 0; piece < pieces; ++piece)
+      ratios[piece] = (seconds[0][piece] - seconds[1][piece] - seconds[3][piece]) / seconds[2][piece];
+    table.rows.push_back({work.setting.name(), window, median(seconds[2]) * 1e3, median(seconds[1]) * 1e3,
+                          median(seconds[3]) * 1e3, median(seconds[0]) * 1e3, median(ratios)});
+  }
+}
+
 void measure_head(const Workload& work, int count, Table& table) {
   const kronecker::KroneckerHead head(work.embedding);
   kronecker::ProjectionGradient gradient(work.embedding);
@@ -95,6 +159,15 @@ int main(int argc, char** argv) {
                     "besides: the table's gradient is as large as the table.",
                     {settings_are, "ids at a time", "table, ns/token", "Kronecker, ns/token", "ratio",
                      "clearing the table's, ms", "clearing Kronecker's, ms"}};
+    Table whole{"whole_gradient",
+                "The whole gradient of z-normalized rows, as a framework takes it, in milliseconds",
+                "Into memory that held anything before. Writing fills as much memory around the caches, "
+                "adding is what the "
+                "tokens add to rows that are there, and the mean is that of all rows, from the outputs' "
+                "gradients. The "
+                "four take turns; medians.",
+                {settings_are, "ids at a time", "writing", "adding", "mean", "gradient",
+                 "(gradient - adding - mean) / writing"}};
     Table head{"head_backward",
                "Gradient of the output head: of the projection and of the hidden states",
                "Against Eigen's two products with the table and into its gradient, with SSE2; medians.",
@@ -102,9 +175,11 @@ int main(int argc, char** argv) {
     for (const Setting& setting : settings(options.quick)) {
       const Workload work(setting, options.quick);
       measure_embedding(work, embedding);
+      measure_whole_gradient(work, whole);
       measure_head(work, 16, head);
     }
     report.add(std::move(embedding));
+    report.add(std::move(whole));
     report.add(std::move(head));
   });
 }

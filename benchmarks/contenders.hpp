@@ -2,10 +2,10 @@
 
 /// Ways to turn ids into embeddings, and how they are led through a text window by window.
 
+#include "memory.hpp"
 #include "side_by_side.hpp"
 #include "workload.hpp"
 
-#include <cstring>
 #include <memory>
 #include <stdexcept>
 
@@ -14,16 +14,39 @@ namespace benchmarks {
 /// Writes the embeddings of `ids`, (N, d_model), to `out`.
 using Embed = std::function<void(std::span<const TokenId> ids, std::span<float> out)>;
 
-/// Copies rows of `table`, which must outlive it, with memcpy.
-inline Embed copy_of(const RowMajorMatrix<float>& table) {
-  return [&table](std::span<const TokenId> ids, std::span<float> out) {
-    const auto d_model = static_cast<std::size_t>(table.cols());
-    float* to = out.data();
+/// Copies rows of `count` numbers from `values` on, which must outlive it, each to its place in the output.
+template <class Number>
+Embed copy_of_rows(const Number* values, std::size_t count, bool in_vectors) {
+  return [=](std::span<const TokenId> ids, std::span<float> out) {
+    const std::size_t size = count * sizeof(Number);
+    auto* to = reinterpret_cast<char*>(out.data());
     for (const TokenId id : ids) {
-      std::memcpy(to, table.data() + static_cast<std::size_t>(id) * d_model, d_model * sizeof(float));
-      to += d_model;
+      copy_fairly(values + static_cast<std::size_t>(id) * count, size, to, in_vectors);
+      to += size;
     }
   };
+}
+
+/// Whether vectors copy rows of that table faster than memcpy does.
+inline bool are_vectors_faster(const RowMajorMatrix<float>& table) {
+  constexpr std::size_t rows_in_piece = 64, pieces = 101;
+  const auto d_model = static_cast<std::size_t>(table.cols());
+  std::vector<float> out(rows_in_piece * d_model);
+  const auto copy = [&](bool in_vectors) {
+    return [&, embed = copy_of_rows(table.data(), d_model, in_vectors)](std::size_t piece) {
+      std::vector<TokenId> ids(rows_in_piece);
+      for (std::size_t i = 0; i < rows_in_piece; ++i)
+        ids[i] = static_cast<TokenId>((piece * rows_in_piece + i) * 48271 %
+                                      static_cast<std::size_t>(table.rows()));
+      embed(ids, out);
+    };
+  };
+  return compare(copy(true), copy(false), pieces, 1).ratio < 1;
+}
+
+/// Copies rows of `table`, which must outlive it: with memcpy, or with vectors where those are faster.
+inline Embed copy_of(const RowMajorMatrix<float>& table) {
+  return copy_of_rows(table.data(), static_cast<std::size_t>(table.cols()), are_vectors_faster(table));
 }
 
 /// The library's forward pass.

@@ -1,4 +1,4 @@
-/// Other ways to get embeddings out of memory, against copying float32 rows of a table with memcpy: what the
+/// Other ways to get embeddings out of memory, against copying float32 rows of a table: what the
 /// copy could be instead, the least that writing costs, and what a reader of the output pays, one thread.
 ///     benchmark_copies [--quick] [--json FILE]
 
@@ -67,21 +67,14 @@ kronecker::SharedArray<float> in_huge_pages(const RowMajorMatrix<float>& table) 
 std::vector<Named> other_ways(const RowMajorMatrix<float>& table,
                               const std::vector<Eigen::bfloat16>& narrow_table) {
   const auto d_model = static_cast<std::size_t>(table.cols());
-  const Embed copy = copy_of(table);
+  const bool in_vectors = are_vectors_faster(table);
   std::vector<Named> ways{{"ggml_get_rows of a float32 table", ggml_get_rows(table)}};
-  ways.push_back({"float32 table in huge pages",
-                  row_by_row(d_model, [huge = in_huge_pages(table)](std::size_t row, std::span<float> out) {
-                    std::memcpy(out.data(), huge.data() + row, out.size_bytes());
-                  })});
   ways.push_back(
-      {"bfloat16 table, bfloat16 output", [&, d_model](std::span<const TokenId> ids, std::span<float> out) {
-         auto* to = reinterpret_cast<std::uint16_t*>(out.data());
-         for (const TokenId id : ids) {
-           std::memcpy(to, narrow_table.data() + static_cast<std::size_t>(id) * d_model,
-                       d_model * sizeof *to);
-           to += d_model;
-         }
-       }});
+      {"float32 table in huge pages",
+       row_by_row(d_model, [in_vectors, huge = in_huge_pages(table)](std::size_t row, std::span<float> out) {
+         copy_fairly(huge.data() + row, out.size_bytes(), out.data(), in_vectors);
+       })});
+  ways.push_back({"bfloat16 table, bfloat16 output", copy_of_rows(narrow_table.data(), d_model, in_vectors)});
   if (has_avx2()) {
     ways.push_back(
         {"bfloat16 table, float32 output", row_by_row(d_model, [&](std::size_t row, std::span<float> out) {
@@ -94,7 +87,7 @@ std::vector<Named> other_ways(const RowMajorMatrix<float>& table,
   const auto streamed_copy = row_by_row(d_model, [&](std::size_t row, std::span<float> out) {
     stream_copy(table.data() + row, out.size(), out.data());
   });
-  check_agreement("streaming copy", streamed_copy, copy, std::vector<TokenId>{0, 1, 2}, d_model);
+  check_agreement("streaming copy", streamed_copy, copy_of(table), std::vector<TokenId>{0, 1, 2}, d_model);
   ways.push_back({"float32 table, streaming stores", streamed_copy});
   ways.push_back({"writing the output, nothing else, streaming stores",
                   [](std::span<const TokenId>, std::span<float> out) { stream_all(out); }});
@@ -130,7 +123,7 @@ void measure(const Setting& setting, bool quick, Table& others, Table& readers) 
 int main(int argc, char** argv) {
   return run("copies", argc, argv, [](Report& report, const Options& options) {
     Table others{"copies",
-                 "Instead of the copy: time relative to copying float32 rows of the table with memcpy",
+                 "Instead of the copy: time relative to copying float32 rows of the table",
                  "Each takes turns with the copy; the columns are ids at a time. No forward pass can be "
                  "faster than writing its output.",
                  {settings_are, "what", "64", "512", "4096"}};

@@ -68,9 +68,9 @@ int main(int argc, char** argv) {
   return run("forward", argc, argv, [](Report& report, const Options& options) {
     Table ratios{
         "forward",
-        "Forward pass: time relative to copying float32 rows of the table with memcpy",
+        "Forward pass: time relative to copying float32 rows of the table",
         "The two take turns window by window, and then again with their outputs exchanged; median of the "
-        "ratios, best of three runs. The columns "
+        "ratios, best of three runs. The copy takes memcpy, or vectors where those are faster. The columns "
         "are ids at a time; one at a time is 64 calls in a row.",
         {settings_are, "rows", "1", "64", "512", "4096"}};
     Table times{"forward_times",

@@ -8,6 +8,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #ifdef KRONECKER_HAS_AVX
@@ -22,7 +23,9 @@ namespace benchmarks {
 /// Whether the functions here that say so may be called.
 inline bool has_avx2() {
 #ifdef KRONECKER_HAS_AVX
-  return kronecker::kernels::best_instruction_set() >= kronecker::kernels::InstructionSet::avx2;
+  static const bool found =
+      kronecker::kernels::best_instruction_set() >= kronecker::kernels::InstructionSet::avx2;
+  return found;
 #else
   return true;  // they need nothing
 #endif
@@ -51,6 +54,38 @@ KRONECKER_WITH_AVX2 inline float read_all(std::span<const float> values) {
 
 /// Writes 1 everywhere. Needs AVX2 on x86.
 KRONECKER_WITH_AVX2 inline void write_all(std::span<float> out) { std::fill(out.begin(), out.end(), 1.0f); }
+
+/// Copies with vectors of 32 bytes, and what is left with memcpy. Needs AVX2 on x86; elsewhere it is memcpy.
+KRONECKER_WITH_AVX2 inline void copy_in_vectors(const void* from, std::size_t size, void* to) {
+  const auto* read = static_cast<const char*>(from);
+  auto* write = static_cast<char*>(to);
+#ifdef KRONECKER_HAS_AVX
+  for (; size >= 128; size -= 128, read += 128, write += 128) {
+    const auto* vectors = reinterpret_cast<const __m256i*>(read);
+    auto* copies = reinterpret_cast<__m256i*>(write);
+    const __m256i a = _mm256_loadu_si256(vectors), b = _mm256_loadu_si256(vectors + 1),
+                  c = _mm256_loadu_si256(vectors + 2), d = _mm256_loadu_si256(vectors + 3);
+    _mm256_storeu_si256(copies, a);
+    _mm256_storeu_si256(copies + 1, b);
+    _mm256_storeu_si256(copies + 2, c);
+    _mm256_storeu_si256(copies + 3, d);
+  }
+#endif
+  std::memcpy(write, read, size);
+}
+
+/// Copies as fast as it goes: with memcpy, unless `in_vectors` says that vectors are faster for such a size,
+/// or the two places lie within 64 bytes of each other modulo 4,096, where a memcpy that uses `rep movsb`, as
+/// glibc's does on Zen 3 and 4, takes up to five times as long.
+inline void copy_fairly(const void* from, std::size_t size, void* to, bool in_vectors) {
+  constexpr std::size_t line = 64, page = 4096;
+  const std::size_t apart =
+      (reinterpret_cast<std::uintptr_t>(to) - reinterpret_cast<std::uintptr_t>(from) + line) % page;
+  if (has_avx2() && (in_vectors || apart < 2 * line))
+    copy_in_vectors(from, size, to);
+  else
+    std::memcpy(to, from, size);
+}
 
 /// The float32 that each bfloat16 stands for. Needs AVX2 on x86.
 KRONECKER_WITH_AVX2 inline void widen(const std::uint16_t* from, std::size_t count, float* to) {
