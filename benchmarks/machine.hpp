@@ -2,6 +2,8 @@
 
 /// The machine on which a figure was measured.
 
+#include <kronecker/kernels/instruction_set.hpp>
+
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
@@ -28,6 +30,15 @@ inline std::string cpu_name() {
   if (name.empty()) return "unknown CPU";
   return name + " (family " + value_in(cpuinfo, "cpu family") + ", model " + value_in(cpuinfo, "model\t") +
          ")";
+}
+
+/// The instructions that the kernels use on it, or are told to use.
+inline std::string instructions_name() {
+  using kronecker::kernels::InstructionSet;
+  const InstructionSet set = kronecker::kernels::instruction_set();
+  if (set == InstructionSet::avx512) return "avx512";
+  if (set == InstructionSet::avx2) return "avx2";
+  return "baseline";
 }
 
 /// The caches that the first core sees: "L1 Data 32K, L1 Instruction 32K, L2 Unified 1024K".

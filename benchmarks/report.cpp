@@ -6,10 +6,24 @@
 #include <nlohmann/json.hpp>
 
 #include <cmath>
+#include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <stdexcept>
 
 namespace benchmarks {
+
+namespace {
+
+// The date, as 2026-11-26.
+std::string today() {
+  const std::time_t now = std::time(nullptr);
+  char text[16];
+  std::strftime(text, sizeof text, "%Y-%m-%d", std::gmtime(&now));
+  return text;
+}
+
+}  // namespace
 
 std::string text_of(const Cell& cell) {
   if (!cell.is_number) return cell.word;
@@ -53,8 +67,12 @@ void Report::save(const std::filesystem::path& path) const {
                       {"columns", table.columns},
                       {"rows", std::move(rows)}});
   }
-  const nlohmann::ordered_json report = {
-      {"subject", subject_}, {"load_average", load_average()}, {"tables", std::move(tables)}};
+  const char* const commit = std::getenv("KRONECKER_COMMIT");  // what scripts/bench measures
+  const nlohmann::ordered_json report = {{"subject", subject_},
+                                         {"date", today()},
+                                         {"commit", commit != nullptr ? commit : ""},
+                                         {"load_average", load_average()},
+                                         {"tables", std::move(tables)}};
   std::ofstream(path) << report.dump(1) << "\n";
 }
 
@@ -72,7 +90,7 @@ int run(const std::string& subject, int argc, char** argv,
     else
       options.arguments.push_back(argument);
   }
-  fmt::print("{}: {}, {}\n", subject, cpu_name(), compiler_name());
+  fmt::print("{}: {}, {}, {}\n", subject, cpu_name(), instructions_name(), compiler_name());
   Report report(subject);
   measure(report, options);
   if (!options.json.empty()) report.save(options.json);
