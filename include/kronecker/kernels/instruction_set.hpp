@@ -36,7 +36,7 @@ static inline InstructionSet best_instruction_set() noexcept {
 #ifdef KRONECKER_HAS_AVX
   __builtin_cpu_init();
   unsigned eax = 1, ebx = 0, ecx = 0, edx = 0;  // clang 14 knows no __builtin_cpu_supports("f16c")
-  asm("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+  asm volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
   const bool has_f16c = (ecx >> 29 & 1) != 0;
   const bool has_avx2 = has_f16c && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
