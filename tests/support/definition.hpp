@@ -31,10 +31,13 @@ inline Eigen::VectorXd embedding_by_definition(std::string_view bytes, int char_
                                                kronecker::CodeOptions options,
                                                const kronecker::RowMajorMatrix<float>& weight) {
   const Eigen::VectorXd code = code_by_definition(bytes, char_dim, pos_dim, options);
-  Eigen::VectorXd embedding = Eigen::VectorXd::Zero(weight.rows());
-  for (Eigen::Index row = 0; row < weight.rows(); ++row)
+  Eigen::VectorXd embedding(weight.rows());
+  for (Eigen::Index row = 0; row < weight.rows(); ++row) {
+    double sum = 0;
     for (Eigen::Index cell = 0; cell < code.size(); ++cell)
-      embedding[row] += static_cast<double>(weight(row, cell)) * code[cell];
+      sum += static_cast<double>(weight(row, cell)) * code[cell];
+    embedding[row] = sum;
+  }
   return embedding;
 }
 
