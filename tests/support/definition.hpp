@@ -30,7 +30,15 @@ inline Eigen::VectorXd code_by_definition(std::string_view bytes, int char_dim, 
 inline Eigen::VectorXd embedding_by_definition(std::string_view bytes, int char_dim, int pos_dim,
                                                kronecker::CodeOptions options,
                                                const kronecker::RowMajorMatrix<float>& weight) {
-  return weight.cast<double>() * code_by_definition(bytes, char_dim, pos_dim, options);
+  const Eigen::VectorXd code = code_by_definition(bytes, char_dim, pos_dim, options);
+  Eigen::VectorXd embedding(weight.rows());
+  for (Eigen::Index row = 0; row < weight.rows(); ++row) {
+    double sum = 0;
+    for (Eigen::Index cell = 0; cell < code.size(); ++cell)
+      sum += static_cast<double>(weight(row, cell)) * code[cell];
+    embedding[row] = sum;
+  }
+  return embedding;
 }
 
 }  // namespace test_support

@@ -19,11 +19,13 @@ using kronecker::LearnedProjection;
 using kronecker::RowMajorMatrix;
 using kronecker::TokenId;
 using kronecker::Vocabulary;
+using test_support::doubles;
 using test_support::golden_embedding;
 using test_support::golden_ids;
 using test_support::golden_matrix;
 using test_support::golden_vocabulary;
 using test_support::GoldenEncoder;
+using test_support::largest_of;
 using test_support::max_difference;
 using test_support::modes;
 using test_support::same_bits;
@@ -113,12 +115,9 @@ TEST_CASE("embeddings of all sizes and options are those of the definition") {
           test_support::embedding_by_definition(bytes, char_dim, pos_dim, options, weight);
       // L + 1 roundings of sums of about this size, and those of the centering.
       const double sum_of_magnitudes = static_cast<double>(encoder.scale(static_cast<int>(bytes.size()))) *
-                                       static_cast<double>(bytes.size()) *
-                                       static_cast<double>(weight.cwiseAbs().maxCoeff<Eigen::PropagateNaN>());
+                                       static_cast<double>(bytes.size()) * largest_of(weight);
       const double tolerance = 6e-8 * static_cast<double>(bytes.size() + 3) * sum_of_magnitudes + 1e-12;
-      CHECK(
-          (table.row(id).transpose().cast<double>() - expected).cwiseAbs().maxCoeff<Eigen::PropagateNaN>() <=
-          tolerance);
+      CHECK(max_difference(table.row(id), expected.transpose()) <= tolerance);
     }
   }
 }
@@ -133,8 +132,7 @@ TEST_CASE("a projection read back gives the same outputs, also by the definition
     for (TokenId id = 0; id < embedding.vocab_size(); ++id) {
       const Eigen::VectorXd expected =
           test_support::embedding_by_definition(vocabulary.bytes(id), 256, 8, options, weight);
-      CHECK((table.row(id).transpose().cast<double>() - expected).cwiseAbs().maxCoeff<Eigen::PropagateNaN>() <
-            3e-6);
+      CHECK(max_difference(table.row(id), expected.transpose()) < 3e-6);
     }
     const KroneckerEmbedding again(embedding.encoder(), vocabulary, embedding.projection());
     CHECK(max_difference(again.table(), table) < 3e-6);
@@ -366,13 +364,12 @@ TEMPLATE_TEST_CASE("outputs take a stride, a gain, what is there, and 16 bits", 
   constexpr float gain = 3.7f;
   RowMajorMatrix<float> gained(4, 8);
   embedding.forward(ids, gained, {.gain = gain});
-  CHECK((gained - gain * plain).cwiseAbs().maxCoeff<Eigen::PropagateNaN>() <=
-        2e-7f * gain * plain.cwiseAbs().maxCoeff<Eigen::PropagateNaN>());
+  CHECK(max_difference(gained, gain * plain) <= static_cast<double>(2e-7f * gain) * largest_of(plain));
 
   const RowMajorMatrix<float> positions = test_support::random_matrix(4, 8, 1);
   RowMajorMatrix<float> added = positions;
   embedding.forward(ids, added, {.gain = gain, .accumulate = true});
-  CHECK(same_bits(added, positions + gained));
+  CHECK(same_bits(added, RowMajorMatrix<float>(positions + gained)));
 
   const auto check_16_bits = [&](auto number) {
     using Number = decltype(number);
@@ -419,7 +416,7 @@ TEST_CASE("rows are updated, checked and centered again; copies keep theirs") {
     for (float& value : rows) value = 2 * value + 1;  // the same for all rows: centering takes it out again
   });
   CHECK(max_difference(embedding.table(), 2 * table) < 2e-5);
-  CHECK(embedding.projection().to_torch().cast<double>().rowwise().mean().cwiseAbs().maxCoeff() < 1e-8);
+  CHECK(largest_of(doubles(embedding.projection().to_torch()).rowwise().mean()) < 1e-8);
   CHECK(same_bits(copy.table(), table));
   CHECK(message_of<std::invalid_argument>([&] {
           embedding.update_rows([](std::span<float> rows) { rows[8 * 1000 + 3] = std::nanf(""); });
@@ -530,8 +527,7 @@ TEST_CASE("tokens of the real vocabularies are embedded as the definition says")
       if (id % 37 != 0) continue;
       const Eigen::VectorXd expected = test_support::embedding_by_definition(
           encoder.truncate(vocabulary.bytes(id)), 256, 16, encoder.options(), weight);
-      const double difference =
-          (table.row(id).transpose().cast<double>() - expected).cwiseAbs().maxCoeff<Eigen::PropagateNaN>();
+      const double difference = max_difference(table.row(id), expected.transpose());
       worst = difference <= worst ? worst : difference;
     }
     CHECK(worst < 3e-6);

@@ -21,10 +21,15 @@ using kronecker::ProjectionGradient;
 using kronecker::RowMajorMatrix;
 using kronecker::TokenId;
 using kronecker::Vocabulary;
+using test_support::doubles;
 using test_support::golden_ids;
 using test_support::golden_matrix;
 using test_support::golden_path;
+using test_support::largest_of;
 using test_support::max_difference;
+using test_support::product;
+using test_support::product_with_table;
+using test_support::transposed;
 
 namespace {
 
@@ -45,10 +50,8 @@ std::vector<float> norm_of(const std::string& name) {
 }
 
 /// The largest difference, relative to the largest number expected.
-template <class A>
-double relative_difference(const A& found, const RowMajorMatrix<float>& expected) {
-  return max_difference(found, expected) /
-         static_cast<double>(expected.cwiseAbs().maxCoeff<Eigen::PropagateNaN>());
+double relative_difference(const RowMajorMatrix<float>& found, const RowMajorMatrix<float>& expected) {
+  return max_difference(found, expected) / largest_of(expected);
 }
 
 const std::vector<std::string> rounded_cases = {"rounded_d8_p8", "rounded_mean_d8_p8"};
@@ -93,14 +96,14 @@ TEST_CASE("rows of int8 take part in rounded codes with their mean") {
   // In double, from the numbers that the rows stand for and the code's values.
   const std::string name = "rounded_mean_d8_p8";
   const auto layer = production_layer<std::int8_t>(name);
-  const RowMajorMatrix<double> weight = layer.projection().to_torch().cast<double>();
+  const RowMajorMatrix<double> weight = doubles(layer.projection().to_torch());
   const RowMajorMatrix<float> table = layer.table();
-  const double largest = static_cast<double>(table.cwiseAbs().maxCoeff());
+  const double largest = largest_of(table);
   for (TokenId id = 0; id < layer.vocab_size(); ++id) {
     const std::string bytes(layer.token_bytes().bytes_of(static_cast<std::size_t>(id)));
-    const Eigen::VectorXd expected = weight * layer.encoder().encode(bytes).cast<double>();
+    const RowMajorMatrix<double> expected = product(weight, doubles(layer.encoder().encode(bytes)));
     INFO("token id " << id);
-    CHECK(max_difference(table.row(id).transpose(), expected) <= 1e-6 * largest);
+    CHECK(max_difference(doubles(table.row(id)), transposed(expected)) <= 1e-6 * largest);
   }
 }
 
@@ -170,14 +173,13 @@ TEST_CASE("a head of rounded codes has the logits of the table") {
     const auto check = [&](const auto& embedding) {
       const kronecker::KroneckerHead head(embedding, 0.5f);
       const RowMajorMatrix<float> hidden = test_support::random_matrix(3, 8, 1);
-      const RowMajorMatrix<double> expected =
-          0.5 * hidden.cast<double>() * embedding.table().template cast<double>().transpose();
+      const RowMajorMatrix<double> expected = 0.5 * product_with_table(hidden, embedding.table());
       RowMajorMatrix<float> logits(3, embedding.vocab_size()), one(1, embedding.vocab_size());
       head.logits(embedding, hidden, logits);
       head.logits(embedding, hidden.row(0), one);
-      const double largest = expected.cwiseAbs().maxCoeff();
+      const double largest = largest_of(expected);
       CHECK(max_difference(logits, expected) <= 1e-5 * largest);
-      CHECK(max_difference(one, expected.row(0)) <= 1e-5 * largest);
+      CHECK(max_difference(doubles(one), expected.row(0)) <= 1e-5 * largest);
     };
     check(production_layer<float>(name));
     check(production_layer<std::int8_t>(name));
@@ -194,10 +196,9 @@ TEST_CASE("an optimizer trains the norm's weight like every other") {
   kronecker::accumulate_gradient(embedding, golden_ids(), grad_out, gradient);
   kronecker::Sgd optimizer(embedding, {.learning_rate = 0.5f});
   optimizer.step(embedding, gradient);
-  const RowMajorMatrix<double> expected =
-      before.projection().to_torch().cast<double>() -
-      0.5 * golden_matrix(name + "_normed_grad_weight.npy").cast<double>();
-  CHECK(max_difference(embedding.projection().to_torch(), expected) <= 2e-5 * expected.cwiseAbs().maxCoeff());
+  const RowMajorMatrix<double> expected = doubles(before.projection().to_torch()) -
+                                          0.5 * doubles(golden_matrix(name + "_normed_grad_weight.npy"));
+  CHECK(max_difference(embedding.projection().to_torch(), expected) <= 2e-5 * largest_of(expected));
   const auto norm_gradient = kronecker::read_npy<float>(golden_path(name + "_normed_grad_norm.npy")).values;
   for (std::size_t i = 0; i < norm_gradient.size(); ++i)
     CHECK(embedding.norm()->weight()[i] == Approx(before.norm()->weight()[i] - 0.5f * norm_gradient[i]));

@@ -1,11 +1,12 @@
 #include "definition.hpp"
 #include "golden.hpp"
+#include "matrices.hpp"
 
 #include <kronecker/analysis/fit.hpp>
 
-#include <Eigen/QR>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <random>
 #include <set>
 
@@ -18,7 +19,12 @@ using kronecker::LearnedProjection;
 using kronecker::RowMajorMatrix;
 using kronecker::TokenId;
 using kronecker::Vocabulary;
+using test_support::Doubles;
+using test_support::doubles;
+using test_support::largest_of;
+using test_support::max_difference;
 using test_support::modes;
+using test_support::product;
 
 namespace {
 
@@ -44,13 +50,47 @@ RowMajorMatrix<float> random_table(unsigned seed, Eigen::Index rows, Eigen::Inde
 }
 
 /// A, (V, D): the codes of a vocabulary by definition.
-template <class Encoder>
-Eigen::MatrixXd codes(const Encoder& encoder, const Vocabulary& vocabulary) {
-  Eigen::MatrixXd all(vocabulary.size(), encoder.code_dim());
+Doubles codes(const kronecker::DynamicEncoder& encoder, const Vocabulary& vocabulary) {
+  Doubles all(vocabulary.size(), encoder.code_dim());
   for (TokenId id = 0; id < vocabulary.size(); ++id)
     all.row(id) = test_support::code_by_definition(vocabulary.bytes(id), encoder.char_dim(),
                                                    encoder.pos_dim(), encoder.options());
   return all;
+}
+
+/// An X that makes A X - B least, by orthogonal columns (Gram and Schmidt): the largest that is left of a
+/// column is the next one, freed once more of what rounding left of those before, until nothing is left.
+Doubles least_squares(const Doubles& a, const Doubles& b) {
+  const Eigen::Index d = a.cols();
+  Doubles columns = a.transpose(), factors = Doubles::Zero(d, d);
+  const double least = 1e-10 * columns.rowwise().norm().maxCoeff();
+  std::vector<Eigen::Index> used, unused(static_cast<std::size_t>(d));
+  std::iota(unused.begin(), unused.end(), 0);
+  const auto take_off = [&](Eigen::Index of, Eigen::Index unit) {
+    const double part = columns.row(of).dot(columns.row(unit));
+    factors(unit, of) += part;
+    columns.row(of) -= part * columns.row(unit);
+  };
+  while (!unused.empty()) {
+    const auto next = std::ranges::max_element(unused, {}, [&](auto i) { return columns.row(i).norm(); });
+    const Eigen::Index column = *next;
+    for (const Eigen::Index before : used) take_off(column, before);
+    const double length = columns.row(column).norm();
+    if (length <= least) break;
+    columns.row(column) /= length;
+    factors(column, column) = length;
+    used.push_back(column);
+    unused.erase(next);
+    for (const Eigen::Index other : unused) take_off(other, column);
+  }
+  const Doubles parts = product(columns, b);
+  Doubles x = Doubles::Zero(d, b.cols());
+  for (std::size_t i = used.size(); i-- > 0;) {
+    Eigen::RowVectorXd row = parts.row(used[i]);
+    for (std::size_t j = i + 1; j < used.size(); ++j) row -= factors(used[i], used[j]) * x.row(used[j]);
+    x.row(used[i]) = row / factors(used[i], used[i]);
+  }
+  return x;
 }
 
 /// A table of the codes' own, and noise of `noise` times its size.
@@ -82,7 +122,7 @@ TEST_CASE("a table that a projection made is found again, in every mode") {
       CHECK(fit.held_out_r_squared > 1 - 1e-6);
       CHECK(fit.shift == 0);
       const auto found = KroneckerEmbedding(encoder, vocabulary, fit.projection).table();
-      CHECK((found - table).cwiseAbs().maxCoeff() < 1e-5f * table.cwiseAbs().maxCoeff());
+      CHECK(max_difference(found, table) < 1e-5 * largest_of(table));
     }
 }
 
@@ -141,14 +181,14 @@ TEST_CASE("a table whose rows are other ids' is noticed") {
 TEST_CASE("the fit to a random table is the dense least-squares solution") {
   const Vocabulary vocabulary = random_words(2, 200);
   const auto table = random_table(3, 200, 21);
-  const Eigen::MatrixXd target = table.cast<double>();
+  const Doubles target = doubles(table);
   for (const auto& [mode, options] : modes())
     for (const int char_dim : {6, 9})
       for (const double ridge : {0.0, 0.5})
         for (const bool is_weighted : {false, true}) {
           INFO("mode " << mode << ", char_dim " << char_dim << ", ridge " << ridge << ", " << is_weighted);
           const KroneckerEncoder encoder(char_dim, 5, options);
-          const Eigen::MatrixXd a = codes(encoder, vocabulary);
+          const Doubles a = codes(encoder, vocabulary);
           const Eigen::Index d = a.cols();
           Eigen::VectorXd weights = Eigen::VectorXd::Ones(200);
           for (int id = 0; is_weighted && id < 200; ++id) weights[id] = id % 5;
@@ -161,8 +201,8 @@ TEST_CASE("the fit to a random table is the dense least-squares solution") {
           }
           if (is_weighted) unit *= sum / 160;  // 40 of 200 have the weight 0
           // Weights that give every token the mean row: any, by their definition, if there are some.
-          const Eigen::RowVectorXd mean = weights.transpose() * target / sum;
-          Eigen::MatrixXd pull = Eigen::MatrixXd::Zero(d, target.cols());
+          const Eigen::RowVectorXd mean = product(weights.transpose(), target) / sum;
+          Doubles pull = Doubles::Zero(d, target.cols());
           if (char_dim == 9 || !options.z_normalize) {
             for (Eigen::Index cell = 0; cell < d; ++cell) {
               const int length = static_cast<int>(cell % 5) + 1;
@@ -172,16 +212,16 @@ TEST_CASE("the fit to a random table is the dense least-squares solution") {
             }
             if (options.z_normalize)
               pull.bottomRows(15).rowwise() = Eigen::RowVectorXd(-pull.topRows(30).colwise().sum() / 15);
-            REQUIRE((a * pull - Eigen::VectorXd::Ones(200) * mean).cwiseAbs().maxCoeff() < 1e-6);
+            REQUIRE(largest_of(product(a, pull).rowwise() - mean) < 1e-6);
           }
-          Eigen::MatrixXd stacked = Eigen::MatrixXd::Zero(a.rows() + d, d);
+          Doubles stacked = Doubles::Zero(a.rows() + d, d);
           const Eigen::VectorXd roots = weights.cwiseSqrt();
           stacked.topRows(a.rows()) = roots.asDiagonal() * a;
           stacked.bottomRows(d).diagonal().setConstant(std::sqrt(ridge * unit));
-          Eigen::MatrixXd stacked_target(a.rows() + d, target.cols());
+          Doubles stacked_target(a.rows() + d, target.cols());
           stacked_target.topRows(a.rows()) = roots.asDiagonal() * target;
           stacked_target.bottomRows(d) = std::sqrt(ridge * unit) * pull;
-          const Eigen::MatrixXd solution = stacked.completeOrthogonalDecomposition().solve(stacked_target);
+          const Doubles solution = least_squares(stacked, stacked_target), fitted = product(a, solution);
 
           FitOptions fit_options{.ridge = ridge};
           if (is_weighted) fit_options.weights.assign(weights.begin(), weights.end());
@@ -193,16 +233,17 @@ TEST_CASE("the fit to a random table is the dense least-squares solution") {
             CHECK((fit.iterations == 0) == (max_factored > 0));
             CHECK(fit.gradient < exactness);
             const auto found = KroneckerEmbedding(encoder, vocabulary, fit.projection).table();
-            REQUIRE((found.cast<double>() - a * solution).cwiseAbs().maxCoeff() < exactness);
+            REQUIRE(max_difference(found, fitted) < exactness);
             if (ridge > 0)  // else there are others
-              CHECK((fit.projection.to_torch().transpose().cast<double>() - solution).cwiseAbs().maxCoeff() <
-                    exactness);
-            const Eigen::MatrixXd errors = target - a * solution;
-            const Eigen::MatrixXd spread = target.rowwise() - mean;
-            const double distance = (weights.asDiagonal() * errors.cwiseAbs2()).sum();
-            CHECK(std::abs(fit.r_squared - 1 + distance / (weights.asDiagonal() * spread.cwiseAbs2()).sum()) <
-                  exactness);
-            CHECK(std::abs(fit.tokens[7].distance - errors.row(7).squaredNorm()) < 100 * exactness);
+              CHECK(max_difference(fit.projection.to_torch(), solution.transpose()) < exactness);
+            double distance = 0, spread = 0;
+            for (Eigen::Index id = 0; id < 200; ++id) {
+              distance += weights[id] * (target.row(id) - fitted.row(id)).squaredNorm();
+              spread += weights[id] * (target.row(id) - mean).squaredNorm();
+            }
+            CHECK(std::abs(fit.r_squared - 1 + distance / spread) < exactness);
+            CHECK(std::abs(fit.tokens[7].distance - (target.row(7) - fitted.row(7)).squaredNorm()) <
+                  100 * exactness);
           }
         }
 }
@@ -219,8 +260,7 @@ TEST_CASE("a fit by NumPy is the same") {
   const KroneckerEncoder encoder(256, 3);
   const FitResult fit =
       fit_projection(encoder, vocabulary, table, {.ridge = 0.25, .weights = {1, 2, 3, 4, 5, 6}});
-  CHECK((KroneckerEmbedding(encoder, vocabulary, fit.projection).table() - expected).cwiseAbs().maxCoeff() <
-        1e-6f);
+  CHECK(max_difference(KroneckerEmbedding(encoder, vocabulary, fit.projection).table(), expected) < 1e-6);
   CHECK(std::abs(fit.r_squared - 0.9111131538364893) < 1e-6);
   CHECK(std::abs(fit.mean_share - 0.0455980800808387) < 1e-6);
   CHECK(std::isnan(fit.held_out_r_squared));  // six tokens are too few
@@ -233,7 +273,7 @@ TEST_CASE("a great ridge gives every token the mean row") {
   const FitResult fit = fit_projection(encoder, vocabulary, table, {.ridge = 1e12});
   const Eigen::RowVectorXf mean = table.colwise().mean();
   const auto found = KroneckerEmbedding(encoder, vocabulary, fit.projection).table();
-  CHECK((found.rowwise() - mean).cwiseAbs().maxCoeff() < 1e-6f);
+  CHECK(largest_of(RowMajorMatrix<float>(found.rowwise() - mean)) < 1e-6);
   CHECK(std::abs(fit.r_squared) < 1e-6);
 }
 
@@ -269,7 +309,7 @@ TEST_CASE("cells that no token lights get zero, or the same number if z-normaliz
   const RowMajorMatrix<float> centered =
       fit_projection(KroneckerEncoder(256, 3), vocabulary, table).projection.to_torch();
   CHECK(centered.col(0) == centered.col(767));
-  CHECK(centered.cast<double>().rowwise().sum().cwiseAbs().maxCoeff() < 1e-6);
+  CHECK(largest_of(doubles(centered).rowwise().sum()) < 1e-6);
 }
 
 TEST_CASE("distances say which tokens the fit misses") {

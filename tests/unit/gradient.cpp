@@ -19,11 +19,15 @@ using kronecker::Range;
 using kronecker::RowMajorMatrix;
 using kronecker::TokenId;
 using kronecker::Vocabulary;
+using test_support::doubles;
 using test_support::golden_embedding;
 using test_support::golden_ids;
 using test_support::golden_matrix;
 using test_support::golden_path;
+using test_support::largest_of;
 using test_support::max_difference;
+using test_support::product;
+using test_support::product_with_table;
 using test_support::random_matrix;
 
 namespace {
@@ -57,8 +61,7 @@ TEST_CASE("the gradient is the reference's, with z-normalization") {
   const auto grad_out = kronecker::read_npy<float>(golden_path("emb_d8_p8_G.npy")).values;
   kronecker::accumulate_gradient(embedding, golden_ids(), grad_out, gradient);
   const RowMajorMatrix<float> expected = golden_matrix("emb_d8_p8_grad_TT.npy");
-  CHECK(max_difference(gradient.to_torch(), expected.cast<double>()) <=
-        5e-5 * static_cast<double>(expected.cwiseAbs().maxCoeff<Eigen::PropagateNaN>()));
+  CHECK(max_difference(gradient.to_torch(), expected) <= 5e-5 * largest_of(expected));
 }
 
 TEST_CASE("the gradient is the reference's, without z-normalization") {
@@ -72,8 +75,7 @@ TEST_CASE("the gradient is the reference's, without z-normalization") {
   for (std::size_t i = 0; i < columns.size(); ++i)
     expected.col(static_cast<Eigen::Index>(columns[i])) =
         column_values.col(static_cast<Eigen::Index>(i)).cast<double>();
-  CHECK(max_difference(gradient.to_torch(), expected) <=
-        5e-5 * expected.cwiseAbs().maxCoeff<Eigen::PropagateNaN>());
+  CHECK(max_difference(gradient.to_torch(), expected) <= 5e-5 * largest_of(expected));
 }
 
 TEST_CASE("gradients add up, and clear") {
@@ -98,10 +100,8 @@ TEST_CASE("the gradient of an embedding is the derivative, in every mode") {
     ProjectionGradient gradient(embedding);
     kronecker::accumulate_gradient(embedding, ids, grad_out, gradient);
     const auto loss = [&, &code_options = options](const RowMajorMatrix<float>& shifted) {
-      return small_embedding(code_options, shifted)
-          .forward(ids)
-          .cast<double>()
-          .cwiseProduct(grad_out.cast<double>())
+      return doubles(small_embedding(code_options, shifted).forward(ids))
+          .cwiseProduct(doubles(grad_out))
           .sum();
     };
     INFO("mode " << mode);
@@ -119,14 +119,15 @@ TEST_CASE("the gradient of a head is the derivative, in every mode") {
     ProjectionGradient gradient(embedding);
     RowMajorMatrix<float> grad_hidden = RowMajorMatrix<float>::Zero(70, 5);
     kronecker::accumulate_gradient(head, embedding, hidden, grad_logits, gradient, grad_hidden);
-    const RowMajorMatrix<double> grad_products = static_cast<double>(gain) * grad_logits.cast<double>();
+    const RowMajorMatrix<double> grad_products = static_cast<double>(gain) * doubles(grad_logits);
     const auto loss = [&, &code_options = options](const RowMajorMatrix<float>& shifted) {
-      const RowMajorMatrix<double> table = small_embedding(code_options, shifted).table().cast<double>();
-      return (hidden.cast<double>() * table.transpose()).cwiseProduct(grad_products).sum();
+      return product_with_table(hidden, small_embedding(code_options, shifted).table())
+          .cwiseProduct(grad_products)
+          .sum();
     };
     INFO("mode " << mode);
     CHECK(max_difference(gradient.to_torch(), central_differences(weight, loss)) < 1e-3);
-    CHECK(max_difference(grad_hidden, grad_products * embedding.table().cast<double>()) < 1e-4);
+    CHECK(max_difference(grad_hidden, product(grad_products, doubles(embedding.table()))) < 1e-4);
   }
 }
 

@@ -17,6 +17,9 @@ using kronecker::LearnedProjection;
 using kronecker::RowMajorMatrix;
 using kronecker::TokenId;
 using kronecker::Vocabulary;
+using test_support::largest_of;
+using test_support::max_difference;
+using test_support::product_with_table;
 using TokenLogit = KroneckerHead::TokenLogit;
 
 namespace {
@@ -37,9 +40,7 @@ KroneckerEmbedding<Scalar> some_embedding(kronecker::CodeOptions options = {}) {
 }
 
 RowMajorMatrix<float> some_hidden_states(Eigen::Index count, Eigen::Index d_model) {
-  std::mt19937 random(2);
-  std::normal_distribution<float> normal;
-  return RowMajorMatrix<float>::NullaryExpr(count, d_model, [&] { return normal(random); });
+  return test_support::random_matrix(count, d_model, 2);
 }
 
 template <class Scalar>
@@ -60,11 +61,10 @@ TEMPLATE_TEST_CASE("logits are the product with the table", "", float, Eigen::bf
       const KroneckerHead head(embedding, 0.5f);
       const RowMajorMatrix<float> hidden = some_hidden_states(count, embedding.d_model()),
                                   table = embedding.table();
-      const RowMajorMatrix<double> expected = 0.5 * hidden.cast<double>() * table.cast<double>().transpose();
+      const RowMajorMatrix<double> expected = 0.5 * product_with_table(hidden, table);
       const RowMajorMatrix<float> found = logits(head, embedding, hidden);
-      const double largest = expected.cwiseAbs().maxCoeff<Eigen::PropagateNaN>();
       INFO("mode " << mode << ", " << count << " hidden states");
-      CHECK((found.cast<double>() - expected).cwiseAbs().maxCoeff<Eigen::PropagateNaN>() <= 1e-5 * largest);
+      CHECK(max_difference(found, expected) <= 1e-5 * largest_of(expected));
     }
 }
 
@@ -126,10 +126,8 @@ TEST_CASE("a head that was made before has the logits of every step") {
     kronecker::ProjectionGradient gradient(embedding);
     kronecker::accumulate_gradient(embedding, {step, step + 1, 9}, grad_out, gradient);
     optimizer.step(embedding, gradient);
-    const RowMajorMatrix<double> expected =
-        hidden.cast<double>() * embedding.table().cast<double>().transpose();
-    CHECK(test_support::max_difference(logits(head, embedding, hidden), expected) <=
-          1e-5 * expected.cwiseAbs().maxCoeff<Eigen::PropagateNaN>());
+    const RowMajorMatrix<double> expected = product_with_table(hidden, embedding.table());
+    CHECK(max_difference(logits(head, embedding, hidden), expected) <= 1e-5 * largest_of(expected));
   }
   CHECK(embedding.rows().values().data() == rows);  // changed where they lie
 }
@@ -140,9 +138,7 @@ TEST_CASE("an untied head takes other weights of the same vocabulary, and no oth
   const KroneckerEmbedding untied(HeadEncoder(), some_vocabulary(),
                                   LearnedProjection::normal(50, HeadEncoder().code_dim(), 9));
   const auto hidden = some_hidden_states(2, 50);
-  CHECK(test_support::max_difference(logits(head, untied, hidden),
-                                     hidden.cast<double>() * untied.table().cast<double>().transpose()) <
-        1e-2);
+  CHECK(max_difference(logits(head, untied, hidden), product_with_table(hidden, untied.table())) < 1e-2);
   RowMajorMatrix<float> out(2, 704);
   const auto message = [&](const auto& other) {
     return message_of<std::invalid_argument>([&] { head.logits(other, hidden, out); });
@@ -166,8 +162,7 @@ TEST_CASE("a head over real tokens finds the table's best token") {
     const KroneckerHead head(embedding);
     CHECK(head.cells().size() < 2000);
     const auto hidden = some_hidden_states(5, 64);
-    const RowMajorMatrix<double> expected =
-        hidden.cast<double>() * embedding.table().cast<double>().transpose();
+    const RowMajorMatrix<double> expected = product_with_table(hidden, embedding.table());
     for (Eigen::Index n = 0; n < hidden.rows(); ++n) {
       Eigen::Index best = 0;
       expected.row(n).maxCoeff(&best);
@@ -226,8 +221,7 @@ TEST_CASE("a string has a logit where tokens light its cells, and is refused by 
   std::vector<float> products(head.products_size(1)), logits(2);
   head.cell_products(embedding, hidden, products);
   head.token_logits(products, {"stme", 2}, logits);  // its bytes are those of same and other at their places
-  const double expected =
-      hidden.row(0).cast<double>().dot(embedding.embed("stme").transpose().cast<double>());
+  const double expected = product_with_table(hidden, embedding.embed("stme").transpose())(0, 0);
   CHECK(std::abs(static_cast<double>(logits[0]) - expected) <= 1e-5 * std::abs(expected) + 1e-4);
   CHECK(message_of<std::invalid_argument>([&] {
           head.token_logits(products, {2, "sQ"}, logits);

@@ -15,9 +15,11 @@ using kronecker::RowMajorMatrix;
 using kronecker::Sgd;
 using kronecker::SgdOptions;
 using kronecker::TokenId;
+using test_support::doubles;
 using test_support::golden_embedding;
 using test_support::golden_json;
 using test_support::golden_matrix;
+using test_support::largest_of;
 using test_support::max_difference;
 
 namespace {
@@ -72,7 +74,7 @@ TEST_CASE("steps keep the mean of all rows at zero, and leave copies and the lea
   for (int step = 0; step < 5; ++step) {
     adam.step(embedding, gradient);
     sgd.step(embedding, gradient);
-    CHECK(embedding.projection().to_torch().cast<double>().rowwise().mean().cwiseAbs().maxCoeff() < 1e-8);
+    CHECK(largest_of(doubles(embedding.projection().to_torch()).rowwise().mean()) < 1e-8);
   }
   CHECK(copy.table() == table);
   CHECK(embedding.table() != table);
@@ -98,7 +100,7 @@ TEST_CASE("a gradient is clipped to a norm, and scaled") {
   const auto embedding = golden_embedding({});
   ProjectionGradient gradient(embedding);
   accumulate_loss(embedding, std::vector<TokenId>{1, 2, 3}, RowMajorMatrix<float>::Ones(64, 8), gradient);
-  const double norm = gradient.to_torch().cast<double>().norm();
+  const double norm = doubles(gradient.to_torch()).norm();
   CHECK(std::abs(gradient.norm() - norm) < 1e-6 * norm);
   CHECK(std::abs(kronecker::clip_norm(gradient, norm / 4) - norm) < 1e-6 * norm);
   CHECK(std::abs(gradient.norm() - norm / 4) < 1e-6 * norm);
@@ -110,11 +112,11 @@ TEST_CASE("a gradient is clipped to a norm, and scaled") {
 
 TEST_CASE("norms of a projection and of its outputs are watched") {
   const auto embedding = golden_embedding({});
-  CHECK(std::abs(kronecker::projection_norm(embedding) -
-                 embedding.projection().to_torch().cast<double>().norm()) < 1e-9);
+  CHECK(std::abs(kronecker::projection_norm(embedding) - doubles(embedding.projection().to_torch()).norm()) <
+        1e-9);
   const std::vector<TokenId> ids = {1, 5};
   const double expected =
-      (embedding.forward({1}).cast<double>().norm() + embedding.forward({5}).cast<double>().norm()) / 2;
+      (doubles(embedding.forward({1})).norm() + doubles(embedding.forward({5})).norm()) / 2;
   CHECK(std::abs(kronecker::mean_output_norm(embedding, ids) - expected) < 1e-9);
   CHECK(kronecker::mean_output_norm(embedding, {}) == 0);
 }

@@ -26,9 +26,14 @@ using kronecker::TokenId;
 using kronecker::TokenOrBytes;
 using kronecker::TokenSequence;
 using kronecker::Vocabulary;
+using test_support::doubles;
+using test_support::largest_of;
 using test_support::max_difference;
+using test_support::product;
+using test_support::product_with_table;
 using test_support::random_matrix;
 using test_support::same_bits;
+using test_support::transposed;
 
 namespace {
 
@@ -212,11 +217,11 @@ TEMPLATE_TEST_CASE("a head counts own rows exactly", "", float, Eigen::bfloat16,
   const RowMajorMatrix<float> table = embedding.table();
   for (const Eigen::Index count : {1, 3, 70}) {
     const RowMajorMatrix<float> hidden = random_matrix(count, 50, 4);
-    const RowMajorMatrix<double> expected = 0.5 * hidden.cast<double>() * table.cast<double>().transpose();
+    const RowMajorMatrix<double> expected = 0.5 * product_with_table(hidden, table);
     RowMajorMatrix<float> found(count, some_vocab_size);
     head.logits(embedding, hidden, found);
     INFO(count << " hidden states");
-    CHECK(max_difference(found, expected) <= 1e-5 * expected.cwiseAbs().maxCoeff());
+    CHECK(max_difference(found, expected) <= 1e-5 * largest_of(expected));
   }
   const RowMajorMatrix<float> towards = table.row(0);  // the token without bytes
   CHECK(head.top(embedding, towards, 1).front().first == 0);
@@ -227,7 +232,7 @@ TEMPLATE_TEST_CASE("a head counts own rows exactly", "", float, Eigen::bfloat16,
   head.cell_products(embedding, hidden, products, {40, head.cells().size() - 2});
   head.cell_products(embedding, hidden, products, {head.cells().size() - 2});
   head.token_logits(products, {64, "a", 199, 5}, some);
-  const RowMajorMatrix<double> expected = 0.5 * hidden.cast<double>() * table.cast<double>().transpose();
+  const RowMajorMatrix<double> expected = 0.5 * product_with_table(hidden, table);
   const std::vector<Eigen::Index> ids = {64, 1, 199, 5};
   for (std::size_t i = 0; i < some.size(); ++i)
     CHECK(some[i] == Approx(expected(static_cast<Eigen::Index>(i / 4), ids[i % 4])).margin(1e-5));
@@ -281,11 +286,10 @@ TEST_CASE("a head's gradient reaches own rows and hidden states") {
   ProjectionGradient gradient(embedding);
   RowMajorMatrix<float> grad_hidden = RowMajorMatrix<float>::Zero(70, 50);
   kronecker::accumulate_gradient(head, embedding, hidden, grad_logits, gradient, grad_hidden);
-  const RowMajorMatrix<double> of_table =
-      0.5 * grad_logits.cast<double>().transpose() * hidden.cast<double>();
-  const RowMajorMatrix<double> of_hidden =
-      0.5 * grad_logits.cast<double>() * embedding.table().cast<double>();
-  CHECK(max_difference(grad_hidden, of_hidden) <= 1e-5 * of_hidden.cwiseAbs().maxCoeff());
+  const RowMajorMatrix<double> half_grad = 0.5 * doubles(grad_logits);
+  const RowMajorMatrix<double> of_table = product(transposed(half_grad), doubles(hidden));
+  const RowMajorMatrix<double> of_hidden = product(half_grad, doubles(embedding.table()));
+  CHECK(max_difference(grad_hidden, of_hidden) <= 1e-5 * largest_of(of_hidden));
   const auto tokens = embedding.own_rows()->tokens().ids();
   for (std::size_t i = 0; i < tokens.size(); ++i)
     for (std::size_t column = 0; column < 50; ++column)

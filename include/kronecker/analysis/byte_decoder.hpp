@@ -163,9 +163,9 @@ class ByteDecoder {
     look_in_rounds(units, std::move(open), best);
     for (const Eigen::Index i : not_zero) {
       Guess& guess = best[static_cast<std::size_t>(i)];
+      if (guess.cosine < exact) improve(units.col(i), guess);
       if (guess.cosine < exact) {
         Guess from_nothing{"", Eigen::VectorXf::Zero(d_model())};
-        improve(units.col(i), guess);
         improve(units.col(i), from_nothing);
         if (from_nothing.cosine > guess.cosine) guess = std::move(from_nothing);
       }
@@ -179,7 +179,7 @@ class ByteDecoder {
     constexpr int most_rounds = 32;
     std::vector<Guess> guesses = best;
     for (int round = 0; round < most_rounds && !open.empty(); ++round) {
-      const Eigen::MatrixXf codes = codes_of_rest(units, guesses, open);
+      const detail::SummedRows::Products codes = codes_of_rest(units, guesses, open);
       std::vector<Eigen::Index> still_open;
       for (std::size_t j = 0; j < open.size(); ++j) {
         const auto i = static_cast<std::size_t>(open[j]);
@@ -198,9 +198,9 @@ class ByteDecoder {
     return length > 0 ? static_cast<float>(guess.cosine) / length : 0.0f;
   }
 
-  /// The codes of what the guesses leave of the vectors, (D, open ones).
-  Eigen::MatrixXf codes_of_rest(const Eigen::MatrixXf& units, const std::vector<Guess>& guesses,
-                                const std::vector<Eigen::Index>& open) const {
+  /// The codes of what the guesses leave of the vectors: a column for each of the open ones.
+  detail::SummedRows::Products codes_of_rest(const Eigen::MatrixXf& units, const std::vector<Guess>& guesses,
+                                             const std::vector<Eigen::Index>& open) const {
     Eigen::MatrixXf rest(d_model(), static_cast<Eigen::Index>(open.size()));
     for (std::size_t j = 0; j < open.size(); ++j) {
       const Guess& guess = guesses[static_cast<std::size_t>(open[j])];
@@ -208,7 +208,7 @@ class ByteDecoder {
     }
     factor_.triangularView<Eigen::Lower>().solveInPlace(rest);
     factor_.transpose().triangularView<Eigen::Upper>().solveInPlace(rest);
-    return rows_.all().transpose() * rest;
+    return rows_.products(rest);
   }
 
   /// The bytes of the largest cells, after what `guess` had there is put back, up to the length that gives
@@ -234,9 +234,10 @@ class ByteDecoder {
     return next;
   }
 
+  /// With a vector whose length is 1 only to the rounding of floats, which is more than `exact` leaves.
   static double cosine_with(const Vector& unit, const Vector& sum) {
-    const double length = sum.cast<double>().norm();
-    return length > 0 ? sum.cast<double>().dot(unit.cast<double>()) / length : 0;
+    const double lengths = sum.cast<double>().norm() * unit.cast<double>().norm();
+    return lengths > 0 ? sum.cast<double>().dot(unit.cast<double>()) / lengths : 0;
   }
 
   /// Changes one byte after the other, the one after the last too, to what gives the largest cosine, or takes
@@ -244,28 +245,38 @@ class ByteDecoder {
   void improve(const Vector& unit, Guess& guess) const {
     constexpr int most_sweeps = 32;
     const auto pos_dim = static_cast<std::size_t>(rows_.encoder().pos_dim());
+    detail::SummedRows::Products products(row_squares_.size(), 4);  // of each position when it is looked at
     for (int sweep = 0; sweep < most_sweeps; ++sweep) {
       const std::string before = guess.bytes;
-      for (std::size_t p = 0; p < pos_dim && p <= guess.bytes.size(); ++p) improve_at(p, unit, guess);
+      for (std::size_t p = 0; p < pos_dim && p <= guess.bytes.size(); ++p)
+        improve_at(p, unit, guess, products);
       if (guess.bytes == before) return;
     }
   }
 
-  void improve_at(std::size_t position, const Vector& unit, Guess& guess) const {
+  void improve_at(std::size_t position, const Vector& unit, Guess& guess,
+                  detail::SummedRows::Products& products) const {
     constexpr double least = 1e-6;  // beyond what floats make of equal cosines
     const bool is_new = position == guess.bytes.size();
     Eigen::VectorXf shorter = guess.sum - rows_.length_row(guess.bytes.size());
     if (!is_new) shorter -= rows_.of(guess.bytes[position], position);
-    const Eigen::VectorXf others = shorter + rows_.length_row(guess.bytes.size() + (is_new ? 1 : 0));
+    Eigen::MatrixXf factors(d_model(), 2);
+    factors.col(0) = unit;
+    factors.col(1) = shorter + rows_.length_row(guess.bytes.size() + (is_new ? 1 : 0));
+    const Vector others = factors.col(1);
+    rows_.multiply(position, factors, products);
 
-    const auto candidates = rows_.at(position);
-    const Eigen::Map<const Eigen::ArrayXf, 0, Eigen::InnerStride<>> candidate_squares(
-        row_squares_.data() + position, candidates.cols(), Eigen::InnerStride<>(rows_.encoder().pos_dim()));
-    const Eigen::ArrayXf products = (candidates.transpose() * unit).array() + others.dot(unit);
-    const Eigen::ArrayXf squares =
-        2 * (candidates.transpose() * others).array() + candidate_squares + others.squaredNorm();
-    Eigen::Index byte = 0;
-    (products / squares.sqrt()).isFinite().select(products / squares.sqrt(), -1).maxCoeff(&byte);
+    const float product = others.dot(unit), square = others.squaredNorm();
+    float most = -2;  // below all cosines
+    int byte = 0;
+    for (int i = 0; i < rows_.encoder().char_dim(); ++i) {
+      const Eigen::Index cell = rows_.cell(static_cast<char>(i), position);
+      const float cosine =
+          (products(cell, 0) + product) / std::sqrt(2 * products(cell, 1) + row_squares_[cell] + square);
+      if (!(detail::is_finite(cosine) && cosine > most)) continue;
+      most = cosine;
+      byte = i;
+    }
 
     const auto take_if_better = [&](std::string bytes, const Vector& sum) {
       const double cosine = cosine_with(unit, sum);
