@@ -1,0 +1,336 @@
+#pragma once
+
+/// The calls of the GPU integration: which kernels they start, one after the other, on anything that runs
+/// them. `Device` is a stream (cuda.cuh), or, in the tests, a loop over blocks and threads:
+///
+///     device.run(kernel, shape)     starts a kernel after those before it
+///     device.processors()           how many multiprocessors there are to fill
+///     device.shared_bytes()         shared memory that a block can have
+///
+/// Nothing here allocates. Embeddings, gradients and logits have the CPU's bits, whatever the launch is, but
+/// for the bits of what is not a number.
+
+#include <kronecker/error.hpp>
+#include <kronecker/integrations/gpu/arrays.hpp>
+#include <kronecker/integrations/gpu/backward_kernels.hpp>
+#include <kronecker/integrations/gpu/forward_kernels.hpp>
+#include <kronecker/integrations/gpu/machine.hpp>
+#include <kronecker/integrations/gpu/mean_kernels.hpp>
+#include <kronecker/integrations/gpu/norm_kernels.hpp>
+#include <kronecker/kernels/row_type.hpp>
+#include <kronecker/namespace.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <stdexcept>
+#include <type_traits>
+
+namespace KRONECKER_NAMESPACE::gpu {
+
+/// How a call is spread over threads; each 0 is chosen. It changes no bit.
+struct Launch {
+  std::uint32_t threads = 0;  ///< Of a block: of a forward pass at most 256, of a backward pass 1,024.
+  std::uint32_t lanes = 0;    ///< Threads side by side that take the columns of one token or cell.
+  std::size_t tokens = 0;     ///< Of a block of the forward pass.
+};
+
+namespace detail {
+
+constexpr std::size_t blocks_for(std::size_t count, std::size_t at_once) {
+  return (count + at_once - 1) / at_once;
+}
+
+/// Calls `use` with a type as a constant; int8 only where rows can have it.
+template <bool any_int8, class Use>
+void with_type(RowType type, const Use& use) {
+  if (type == RowType::float32)
+    use(std::integral_constant<RowType, RowType::float32>());
+  else if (type == RowType::bfloat16)
+    use(std::integral_constant<RowType, RowType::bfloat16>());
+  else if (type == RowType::float16)
+    use(std::integral_constant<RowType, RowType::float16>());
+  else if constexpr (any_int8)
+    use(std::integral_constant<RowType, RowType::int8>());
+}
+
+inline bool is_aligned(std::initializer_list<const void*> arrays) {
+  return std::all_of(arrays.begin(), arrays.end(),
+                     [](const void* array) { return reinterpret_cast<std::uintptr_t>(array) % 16 == 0; });
+}
+
+inline std::size_t width_of(const EmbeddingArrays& arrays) {
+  return static_cast<std::size_t>(arrays.d_model);
+}
+
+inline void check_arrays(const EmbeddingArrays& arrays) {
+  if (arrays.d_model < 1 || arrays.pos_dim < 1 || arrays.pos_dim > 255 || arrays.code_dim < 1 ||
+      arrays.vocab_size < 0)
+    kronecker::detail::fail<std::invalid_argument>("an embedding of ", arrays.vocab_size, " tokens, pos_dim ",
+                                                   arrays.pos_dim, ", ", arrays.code_dim,
+                                                   " cells and d_model ", arrays.d_model, " is none");
+}
+
+inline void check_float_type(RowType type, const char* what) {
+  if (type == RowType::int8)
+    kronecker::detail::fail<std::invalid_argument>(what,
+                                                   " have no scales of columns: int8 is no type for them");
+}
+
+inline std::size_t rows_of_part(std::size_t count) {
+  return (std::max)(least_rows_of_part, blocks_for(count, most_parts));
+}
+inline std::size_t parts_of(std::size_t count) {
+  return (std::max)(std::size_t{1}, blocks_for(count, rows_of_part(count)));
+}
+
+/// The workspace of a backward pass.
+struct BackwardMemory {
+  SortedTokens sorted;   ///< The tokens by cells.
+  double* part_sums;     ///< If a mean is subtracted.
+  NormFactors* factors;  ///< If there is a norm.
+  float* grad_sums;      ///< (N, d_model), if there is a norm.
+
+  BackwardMemory(const EmbeddingArrays& arrays, std::size_t count, bool subtracts_mean, Division& memory) {
+    const std::size_t width = width_of(arrays), blocks = blocks_for(count, tokens_in_block);
+    const auto positions = static_cast<std::size_t>(arrays.pos_dim);
+    const bool has_own = arrays.own_found != nullptr;
+    sorted.groups = positions + (has_own ? 1 : 0);
+    sorted.places_of_group = (std::min)(count, tokens_in_block);
+    sorted.cells_of_block =
+        (std::min)(count, std::size_t{256}) * positions + (has_own ? sorted.places_of_group : 0);
+    sorted.cells = memory.take<CellTokens>(blocks * sorted.cells_of_block);
+    sorted.places = memory.take<std::uint16_t>(blocks * sorted.groups * sorted.places_of_group);
+    sorted.ends = memory.take<std::uint16_t>(blocks * sorted.cells_of_block);
+    sorted.cell_counts = memory.take<std::uint32_t>(blocks);
+    sorted.scales = memory.take<float>(count);
+    sorted.lengths = memory.take<std::uint8_t>(count);
+    part_sums = memory.take<double>(subtracts_mean ? parts_of(count) * width : 0);
+    const bool has_norm = arrays.norm_weight != nullptr;
+    factors = memory.take<NormFactors>(has_norm ? count : 0);
+    grad_sums = memory.take<float>(has_norm ? count * width : 0);
+  }
+};
+
+template <class Device>
+void sum_parts(Device& device, RowType type, const void* rows, std::size_t count, std::size_t width,
+               const float* scales, const std::uint8_t* lengths, double* sums) {
+  constexpr std::uint32_t threads = 128;
+  with_type<false>(type, [&](auto of) {
+    device.run(PartSumKernel<of.value>{rows, count, width, rows_of_part(count), scales, lengths, sums},
+               {parts_of(count) * blocks_for(width, threads), threads});
+  });
+}
+
+/// The gradient of what goes into the norm, and of its weight.
+template <class Device>
+void norm_gradient(Device& device, const EmbeddingArrays& arrays, const Backward& call,
+                   const BackwardMemory& memory) {
+  constexpr std::uint32_t threads = 256;
+  const std::size_t width = width_of(arrays), count = call.ids.count;
+  with_type<true>(arrays.type, [&](auto type) {
+    with_type<false>(call.type, [&](auto grad_type) {
+      device.run(
+          NormFactorsKernel<type.value, grad_type.value>{arrays, call.ids, call.grad_out, memory.factors},
+          {blocks_for(count, threads / norm_lanes), threads, 2 * threads * sizeof(float)});
+      for (const bool of_weight : {true, false}) {
+        const std::size_t blocks_of_token = blocks_for(width, threads);
+        device.run(
+            NormGradientKernel<type.value, grad_type.value>{arrays, call.ids, call.grad_out, memory.factors,
+                                                            of_weight, memory.grad_sums, blocks_of_token},
+            {count * blocks_of_token, threads});
+        if (of_weight)
+          device.run(NormWeightKernel{memory.grad_sums, count, width, call.grad_norm_weight},
+                     {blocks_for(width, 64), 64});
+      }
+    });
+  });
+}
+
+template <class Device, RowType type, int columns>
+void add_block_sums(Device& device, const SortedTokens& sorted, std::size_t count, const void* grad_out,
+                    float* grad_rows, std::size_t width, Launch launch) {
+  using Kernel = BlockSumKernel<type, columns>;
+  const std::size_t tokens = (std::min)(count, tokens_in_block);
+  if (launch.threads == 0 || launch.threads > 1024) launch.threads = 1024;
+  // As many columns as leave a block for every multiprocessor, and fit its shared memory.
+  constexpr std::uint32_t most_lanes = 32 / columns;
+  if (launch.lanes == 0) {
+    launch.lanes = most_lanes;
+    while (launch.lanes > 1 && blocks_for(width, launch.lanes * columns) * 4 < device.processors() * 3)
+      launch.lanes /= 2;
+  }
+  launch.lanes = (std::min)(launch.lanes, launch.threads);
+  while (launch.lanes > 1 && Kernel::shared_bytes(tokens, launch.lanes) > device.shared_bytes())
+    launch.lanes /= 2;
+  device.run(Kernel{sorted, count, grad_out, grad_rows, width, launch.lanes},
+             {blocks_for(width, launch.lanes * columns), launch.threads,
+              Kernel::shared_bytes(tokens, launch.lanes)});
+}
+
+}  // namespace detail
+
+/// Bytes of workspace of a forward pass of `count` tokens: none without a norm.
+inline std::size_t forward_workspace(const EmbeddingArrays& arrays, std::size_t count) {
+  return arrays.norm_weight != nullptr ? count * sizeof(float) : 0;
+}
+
+/// Writes the embeddings of N tokens, as KroneckerEmbedding::forward does. `workspace` is of
+/// forward_workspace bytes, aligned to 4. Throws std::invalid_argument for an output of int8 or a stride
+/// below d_model; nothing is written then. O(N * d_model * bytes per token).
+template <class Device>
+void forward(Device& device, const EmbeddingArrays& arrays, Forward call, void* workspace = nullptr,
+             Launch launch = {}) {
+  detail::check_arrays(arrays);
+  detail::check_float_type(call.out_type, "embeddings");
+  const std::size_t width = detail::width_of(arrays), count = call.ids.count;
+  if (call.stride == 0) call.stride = width;
+  if (call.stride < width)
+    kronecker::detail::fail<std::invalid_argument>("a stride of ", call.stride, " is below d_model ", width);
+  if (count == 0) return;
+  auto* const factors = arrays.norm_weight != nullptr ? static_cast<float*>(workspace) : nullptr;
+  if (factors != nullptr) {
+    constexpr std::uint32_t threads = 256;
+    detail::with_type<true>(arrays.type, [&](auto type) {
+      device.run(detail::NormFactorKernel<type.value>{arrays, call.ids, call.gain, factors},
+                 {detail::blocks_for(count, threads / detail::norm_lanes), threads, threads * sizeof(float)});
+    });
+  }
+  const bool is_wide = width % detail::columns_at_once == 0 &&
+                       call.stride * kernels::size_of(call.out_type) % 16 == 0 &&
+                       detail::is_aligned({call.out, arrays.rows, arrays.column_scales, arrays.length_rows,
+                                           arrays.own_rows, arrays.own_column_scales, arrays.norm_weight});
+  const auto start = [&](auto type, auto out_type, auto columns) {
+    if (launch.threads == 0 || launch.threads > 256) launch.threads = 256;
+    if (launch.lanes == 0) launch.lanes = columns.value == 1 ? 32 : 16;
+    launch.lanes = (std::min)(
+        {launch.lanes, launch.threads, static_cast<std::uint32_t>(detail::blocks_for(width, columns.value))});
+    const std::size_t tiles = detail::blocks_for(width, launch.lanes * columns.value);
+    constexpr std::size_t blocks_of_processor = 8;
+    if (launch.tokens == 0)
+      launch.tokens = (std::max<std::size_t>)(launch.threads / launch.lanes,
+                                              detail::blocks_for(count * tiles,
+                                                                 device.processors() * blocks_of_processor));
+    const std::size_t parts = detail::blocks_for(count, launch.tokens);
+    device.run(
+        detail::ForwardKernel<type.value, out_type.value, columns.value>{
+            arrays, call, {launch.lanes, parts, launch.tokens}, factors},
+        {tiles * parts, launch.threads});
+  };
+  detail::with_type<true>(arrays.type, [&](auto type) {
+    detail::with_type<false>(call.out_type, [&](auto out_type) {
+      if (is_wide)
+        start(type, out_type, std::integral_constant<int, detail::columns_at_once>());
+      else
+        start(type, out_type, std::integral_constant<int, 1>());
+    });
+  });
+}
+
+/// Bytes of workspace of a backward pass of `count` tokens: about 2.6 KB times pos_dim for every 1,024
+/// tokens, and with a norm another 4 * d_model for each.
+inline std::size_t backward_workspace(const EmbeddingArrays& arrays, std::size_t count, bool subtracts_mean) {
+  detail::Division counted(nullptr);
+  detail::BackwardMemory(arrays, count, subtracts_mean, counted);
+  return counted.size();
+}
+
+/// Adds to the gradients what accumulate_gradient (training/gradient.hpp) does, or, without `accumulate`,
+/// writes all rows, as the functions for frameworks do: minus the mean term first. `workspace` is of
+/// backward_workspace bytes, aligned to 256. Throws std::invalid_argument for gradients of int8, or if there
+/// is a norm and no gradient of its weight. O(d_model * (N * bytes per token + D)).
+template <class Device>
+void backward(Device& device, const EmbeddingArrays& arrays, const Backward& call, void* workspace,
+              Launch launch = {}) {
+  detail::check_arrays(arrays);
+  detail::check_float_type(call.type, "gradients");
+  if (arrays.norm_weight != nullptr && call.grad_norm_weight == nullptr)
+    kronecker::detail::fail<std::invalid_argument>("the gradient of the norm's weight has no place");
+  const std::size_t width = detail::width_of(arrays), count = call.ids.count;
+  const std::size_t blocks = detail::blocks_for(count, detail::tokens_in_block);
+  detail::Division division(workspace);
+  const detail::BackwardMemory memory(arrays, count, call.subtracts_mean, division);
+  const detail::SortedTokens& sorted = memory.sorted;
+  device.run(detail::ClearKernel{sorted.cell_counts, blocks}, {detail::blocks_for(blocks, 256), 256});
+  device.run(detail::SortKernel{arrays, call.ids, call.outside, sorted},
+             {blocks * sorted.groups, 256, detail::SortKernel::shared_bytes});
+  const void* grad_sums = call.grad_out;
+  RowType type = call.type;
+  if (arrays.norm_weight != nullptr && count > 0) {
+    detail::norm_gradient(device, arrays, call, memory);
+    grad_sums = memory.grad_sums;
+    type = RowType::float32;
+  }
+  if (call.subtracts_mean)
+    detail::sum_parts(device, type, grad_sums, count, width, sorted.scales, sorted.lengths, memory.part_sums);
+  if (!call.accumulate || call.subtracts_mean) {
+    constexpr std::size_t rows_of_block = 32;
+    const auto code_dim = static_cast<std::size_t>(arrays.code_dim),
+               own = static_cast<std::size_t>(arrays.own_count);
+    const std::size_t column_blocks = detail::blocks_for(width, 256);
+    device.run(detail::StartKernel{call, code_dim * width, own * width, width,
+                                   call.subtracts_mean ? memory.part_sums : nullptr, detail::parts_of(count),
+                                   code_dim, rows_of_block, column_blocks},
+               {detail::blocks_for(code_dim + own, rows_of_block) * column_blocks, 256});
+  }
+  if (count == 0) return;
+  const bool is_wide = width % 4 == 0 && detail::is_aligned({grad_sums, call.grad_rows});
+  detail::with_type<false>(type, [&](auto of) {
+    if (is_wide)
+      detail::add_block_sums<Device, of.value, 4>(device, sorted, count, grad_sums, call.grad_rows, width,
+                                                  launch);
+    else
+      detail::add_block_sums<Device, of.value, 1>(device, sorted, count, grad_sums, call.grad_rows, width,
+                                                  launch);
+    if (call.shared != nullptr && arrays.unlit_values != nullptr)
+      device.run(detail::UnlitTermsKernel<of.value>{grad_sums, count, width, sorted.lengths,
+                                                    arrays.unlit_values, call.shared},
+                 {detail::blocks_for(width, 64), 64});
+  });
+}
+
+/// Bytes of workspace of `length_rows`.
+inline std::size_t length_rows_workspace(const EmbeddingArrays& arrays) {
+  return detail::parts_of(static_cast<std::size_t>(arrays.code_dim)) * detail::width_of(arrays) *
+         sizeof(double);
+}
+
+/// Writes the rows of the lengths of weights as they lie, -L times the mean of all D rows, (pos_dim + 1,
+/// d_model): with `arrays.length_rows` pointing to them, a forward pass makes z-normalized embeddings of
+/// weights that change in training, of which nothing is copied. `workspace` is of length_rows_workspace
+/// bytes, aligned to 8. Throws std::invalid_argument for int8 rows. O(D * d_model).
+template <class Device>
+void length_rows(Device& device, const EmbeddingArrays& arrays, float* length_rows, void* workspace) {
+  detail::check_arrays(arrays);
+  detail::check_float_type(arrays.type, "weights as they lie");
+  const std::size_t width = detail::width_of(arrays);
+  const auto code_dim = static_cast<std::size_t>(arrays.code_dim);
+  auto* const sums = static_cast<double*>(workspace);
+  detail::sum_parts(device, arrays.type, arrays.rows, code_dim, width, nullptr, nullptr, sums);
+  device.run(detail::LengthRowsKernel{sums, detail::parts_of(code_dim), width, code_dim, arrays.pos_dim,
+                                      length_rows},
+             {detail::blocks_for(width, 64), 64});
+}
+
+/// Products that a hidden state has with all cells: D, those of rows of their own, and, for rounded codes,
+/// those of the lengths 0 to pos_dim.
+inline std::size_t cell_count(const EmbeddingArrays& arrays) {
+  const std::int32_t lengths = arrays.length_rows != nullptr ? arrays.pos_dim + 1 : 0;
+  return static_cast<std::size_t>(arrays.code_dim + arrays.own_count + lengths);
+}
+
+/// The additive half of a tied head: the logits of all tokens, (states, V), from the products of all cells
+/// with hidden states, (states, cell_count), which are a matrix product of the caller's; as
+/// KroneckerHead::token_logits, `gain` multiplies them. Only those of cells that tokens light are read.
+/// O(states * V * bytes per token).
+template <class Device>
+void logits(Device& device, const EmbeddingArrays& arrays, const float* products, std::size_t states,
+            float gain, float* out) {
+  detail::check_arrays(arrays);
+  const std::size_t blocks = detail::blocks_for(static_cast<std::size_t>(arrays.vocab_size), 256);
+  device.run(detail::LogitsKernel{arrays, products, cell_count(arrays), gain, out, blocks},
+             {states * blocks, 256});
+}
+
+}  // namespace KRONECKER_NAMESPACE::gpu
