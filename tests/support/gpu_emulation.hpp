@@ -3,6 +3,8 @@
 /// A GPU in plain C++: it runs the kernels in a loop over blocks, phases and threads, in a random order, and
 /// notes every access to memory that was not given to it. Include it before all headers of integrations/gpu/.
 
+#include "catch.hpp"
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -54,6 +56,7 @@ inline AllowedMemory& allowed_memory() {
 #define KRONECKER_GPU_ACCESS(pointer, count) \
   ::test_support::allowed_memory().check(pointer, (count) * sizeof(*(pointer)))
 
+#include <kronecker/embedding.hpp>
 #include <kronecker/integrations/gpu/calls.hpp>
 
 namespace test_support {
@@ -100,6 +103,61 @@ class EmulatedGpu {
 
   std::mt19937& random_;
   std::size_t processors_, shared_bytes_;
+};
+
+/// Its memory and its calls; arrays are of their size, so that every access beyond is noted.
+class EmulatedMachine {
+ public:
+  explicit EmulatedMachine(std::mt19937& random) : gpu_(random, 1 + random() % 8) {
+    allowed_memory().clear();
+  }
+
+  template <class T>
+  T* copy(const std::vector<T>& values) {
+    blocks_.push_back(std::make_unique<kronecker::gpu::Words<4>[]>(values.size() * sizeof(T) / 16 + 1));
+    void* const memory = blocks_.back().get();
+    if (!values.empty()) std::memcpy(memory, values.data(), values.size() * sizeof(T));
+    allowed_memory().add(memory, values.size() * sizeof(T));
+    return static_cast<T*>(memory);
+  }
+  void* workspace(std::size_t bytes) { return copy(std::vector<char>(bytes, '\x5a')); }
+
+  template <class Scalar>
+  kronecker::gpu::EmbeddingArrays place(const kronecker::KroneckerEmbedding<Scalar>& embedding) {
+    blocks_.push_back(
+        std::make_unique<kronecker::gpu::Words<4>[]>(kronecker::gpu::memory_size(embedding) / 16 + 1));
+    return kronecker::gpu::place(embedding, blocks_.back().get(),
+                                 [](void* to, const void* from, std::size_t bytes) {
+                                   std::memcpy(to, from, bytes);
+                                   allowed_memory().add(to, bytes);
+                                 });
+  }
+
+  template <class T>
+  std::vector<T> read(const T* from, std::size_t count) const {
+    return {from, from + count};
+  }
+  std::size_t violations() const { return allowed_memory().violations; }
+
+  void forward(const kronecker::gpu::EmbeddingArrays& arrays, const kronecker::gpu::Forward& call,
+               void* workspace, kronecker::gpu::Launch launch) {
+    kronecker::gpu::forward(gpu_, arrays, call, workspace, launch);
+  }
+  void backward(const kronecker::gpu::EmbeddingArrays& arrays, const kronecker::gpu::Backward& call,
+                void* workspace, kronecker::gpu::Launch launch) {
+    kronecker::gpu::backward(gpu_, arrays, call, workspace, launch);
+  }
+  void length_rows(const kronecker::gpu::EmbeddingArrays& arrays, float* rows, void* workspace) {
+    kronecker::gpu::length_rows(gpu_, arrays, rows, workspace);
+  }
+  void logits(const kronecker::gpu::EmbeddingArrays& arrays, const float* products, std::size_t states,
+              float gain, float* out) {
+    kronecker::gpu::logits(gpu_, arrays, products, states, gain, out);
+  }
+
+ private:
+  EmulatedGpu gpu_;
+  std::vector<std::unique_ptr<kronecker::gpu::Words<4>[]>> blocks_;
 };
 
 }  // namespace test_support

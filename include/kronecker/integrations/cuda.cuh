@@ -79,7 +79,7 @@ namespace detail {
 
 /// What every thread of a kernel does.
 template <class Kernel>
-__global__ void __launch_bounds__(Kernel::most_threads) run_kernel(const __grid_constant__ Kernel kernel) {
+__global__ void __launch_bounds__(Kernel::most_threads, 1) run_kernel(const __grid_constant__ Kernel kernel) {
   extern __shared__ __align__(16) char shared[];
   const Place place{blockIdx.x, threadIdx.x, blockDim.x};
   const std::uint32_t rounds = Kernel::phases == 1 ? 1 : kernel.rounds();

@@ -22,10 +22,11 @@ namespace KRONECKER_NAMESPACE::gpu::detail {
 inline constexpr std::size_t tokens_in_block = 1024;
 
 /// A cell that a block of tokens lights.
-struct alignas(8) CellTokens {
-  std::uint32_t cell;   ///< Its number; D + i for own row i.
-  std::uint16_t group;  ///< Its position, or pos_dim for own rows: which list of the block its tokens are in.
-  std::uint16_t begin;  ///< Where they begin in that list.
+struct alignas(16) CellTokens {
+  std::uint32_t cell;    ///< Its number; D + i for own row i.
+  std::uint32_t list;    ///< Where its tokens begin in the lists of the block.
+  std::uint32_t count;   ///< How many they are.
+  std::uint32_t unused;  ///< 0.
 };
 
 /// The tokens of a sequence sorted by cells, block by block, in memory of the caller.
@@ -33,7 +34,6 @@ struct SortedTokens {
   std::uint16_t*
       places;  ///< (blocks, groups, places_of_group): the tokens of each list, by their place in the block.
   CellTokens* cells;            ///< (blocks, cells_of_block): those that are lit, in any order.
-  std::uint16_t* ends;          ///< (blocks, cells_of_block): where the tokens of each of those end.
   std::uint32_t* cell_counts;   ///< (blocks)
   float* scales;                ///< (N): a_L; 1 for a row of its own.
   std::uint8_t* lengths;        ///< (N): bytes that light cells; none for a row of its own.
@@ -146,9 +146,9 @@ struct SortKernel {
   KRONECKER_DEVICE void add_cell(std::size_t block, std::size_t group, std::size_t cell, std::uint32_t begin,
                                  std::uint32_t end) const {
     const std::size_t i = block * sorted.cells_of_block + count_up(sorted.cell_counts + block);
-    at(sorted.cells, i) = {static_cast<std::uint32_t>(cell), static_cast<std::uint16_t>(group),
-                           static_cast<std::uint16_t>(begin)};
-    at(sorted.ends, i) = static_cast<std::uint16_t>(end);
+    at(sorted.cells, i) = {static_cast<std::uint32_t>(cell),
+                           static_cast<std::uint32_t>(group * sorted.places_of_group) + begin, end - begin,
+                           0};
   }
 
   /// The tokens of a byte follow those of all smaller bytes.
@@ -234,13 +234,14 @@ struct BlockSumKernel {
     const std::uint32_t cells = read(sorted.cell_counts, round);
     const std::size_t first_cell = round * sorted.cells_of_block;
     const std::uint16_t* const lists = sorted.places + round * sorted.groups * sorted.places_of_group;
+    if (group >= cells) return;
+    CellTokens next = read_cell(first_cell + group);
     for (std::uint32_t i = group; i < cells; i += groups) {
-      const CellTokens cell = read_cell(first_cell + i);
-      const std::uint32_t end = read(sorted.ends, first_cell + i);
+      const CellTokens cell = next;
       auto* const row = reinterpret_cast<Words<columns>*>(grad_rows + cell.cell * d_model + column);
       Words<columns> total = at(row, 0);
-      const Words<columns> sum =
-          sum_of(terms + lane, lists + cell.group * sorted.places_of_group, cell.begin, end);
+      if (i + groups < cells) next = read_cell(first_cell + i + groups);
+      const Words<columns> sum = sum_of(terms + lane, lists + cell.list, cell.count);
       KRONECKER_UNROLL
       for (int c = 0; c < columns; ++c)
         total.word[c] = bits_of(add(float_of(total.word[c]), float_of(sum.word[c])));
@@ -250,22 +251,33 @@ struct BlockSumKernel {
 
  private:
   KRONECKER_DEVICE CellTokens read_cell(std::size_t i) const {
-    const Words<2> words = read_words<2>(sorted.cells + i);
-    return {words.word[0], static_cast<std::uint16_t>(words.word[1]),
-            static_cast<std::uint16_t>(words.word[1] >> 16)};
+    const Words<4> words = read_words<4>(sorted.cells + i);
+    return {words.word[0], words.word[1], words.word[2], 0};
   }
 
-  /// The sum of a cell's terms, from zero, in the order of its tokens.
+  KRONECKER_DEVICE void add_term(Words<columns>& sum, const Words<columns>& term) const {
+    KRONECKER_UNROLL
+    for (int c = 0; c < columns; ++c)
+      sum.word[c] = bits_of(add(float_of(sum.word[c]), float_of(term.word[c])));
+  }
+
+  /// The sum of a cell's terms, from zero, in the order of its tokens, eight of which are read at once.
   KRONECKER_DEVICE Words<columns> sum_of(Words<columns>* terms, const std::uint16_t* list,
-                                         std::uint32_t begin, std::uint32_t end) const {
+                                         std::uint32_t count_of_cell) const {
+    constexpr std::uint32_t at_once = 8;
     Words<columns> sum = {};
-    KRONECKER_UNROLL_FOUR
-    for (std::uint32_t i = begin; i < end; ++i) {
-      const Words<columns> term = at(terms, std::size_t{read(list, i)} * lanes);
+    std::uint32_t i = 0;
+    for (; i + at_once <= count_of_cell; i += at_once) {
+      std::uint32_t places[at_once];
+      Words<columns> some[at_once];
       KRONECKER_UNROLL
-      for (int c = 0; c < columns; ++c)
-        sum.word[c] = bits_of(add(float_of(sum.word[c]), float_of(term.word[c])));
+      for (std::uint32_t j = 0; j < at_once; ++j) places[j] = read(list, i + j);
+      KRONECKER_UNROLL
+      for (std::uint32_t j = 0; j < at_once; ++j) some[j] = at(terms, std::size_t{places[j]} * lanes);
+      KRONECKER_UNROLL
+      for (std::uint32_t j = 0; j < at_once; ++j) add_term(sum, some[j]);
     }
+    for (; i < count_of_cell; ++i) add_term(sum, at(terms, std::size_t{read(list, i)} * lanes));
     return sum;
   }
 };

@@ -102,7 +102,6 @@ struct BackwardMemory {
         (std::min)(count, std::size_t{256}) * positions + (has_own ? sorted.places_of_group : 0);
     sorted.cells = memory.take<CellTokens>(blocks * sorted.cells_of_block);
     sorted.places = memory.take<std::uint16_t>(blocks * sorted.groups * sorted.places_of_group);
-    sorted.ends = memory.take<std::uint16_t>(blocks * sorted.cells_of_block);
     sorted.cell_counts = memory.take<std::uint32_t>(blocks);
     sorted.scales = memory.take<float>(count);
     sorted.lengths = memory.take<std::uint8_t>(count);
@@ -213,10 +212,11 @@ void forward(Device& device, const EmbeddingArrays& arrays, Forward call, void* 
                                               detail::blocks_for(count * tiles,
                                                                  device.processors() * blocks_of_processor));
     const std::size_t parts = detail::blocks_for(count, launch.tokens);
+    const auto staged = static_cast<std::uint32_t>((std::min)(launch.tokens, std::size_t{128}));
     device.run(
         detail::ForwardKernel<type.value, out_type.value, columns.value>{
-            arrays, call, {launch.lanes, parts, launch.tokens}, factors},
-        {tiles * parts, launch.threads});
+            arrays, call, {launch.lanes, parts, launch.tokens, staged}, factors},
+        {tiles * parts, launch.threads, detail::StagedTokens::bytes(staged, arrays.pos_dim)});
   };
   detail::with_type<true>(arrays.type, [&](auto type) {
     detail::with_type<false>(call.out_type, [&](auto out_type) {

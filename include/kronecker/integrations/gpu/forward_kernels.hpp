@@ -16,9 +16,25 @@ namespace KRONECKER_NAMESPACE::gpu::detail {
 
 /// How tokens and columns are spread over blocks.
 struct Tiles {
-  std::uint32_t lanes;  ///< Threads that take a token's columns of a block.
-  std::size_t parts;    ///< Blocks that share the tokens of a range of columns.
-  std::size_t tokens;   ///< Of a part.
+  std::uint32_t lanes;   ///< Threads that take a token's columns of a block.
+  std::size_t parts;     ///< Blocks that share the tokens of a range of columns.
+  std::size_t tokens;    ///< Of a part.
+  std::uint32_t staged;  ///< Tokens that a block looks up at a time.
+};
+
+/// What a block has looked up of some tokens, in its shared memory.
+struct StagedTokens {
+  LitRows* lit;      ///< (staged)
+  FourCells* cells;  ///< (staged, fours): the cells of each token.
+  std::size_t fours;
+
+  KRONECKER_DEVICE StagedTokens(char* shared, std::uint32_t staged, std::int32_t pos_dim)
+      : lit(reinterpret_cast<LitRows*>(shared)),
+        cells(reinterpret_cast<FourCells*>(shared + staged * sizeof(LitRows))),
+        fours((static_cast<std::size_t>(pos_dim) + 3) / 4) {}
+  static std::size_t bytes(std::uint32_t staged, std::int32_t pos_dim) {
+    return staged * (sizeof(LitRows) + (static_cast<std::size_t>(pos_dim) + 3) / 4 * sizeof(FourCells));
+  }
 };
 
 /// Embeddings, or norms of embeddings, whose factors are known by then.
@@ -29,37 +45,63 @@ struct ForwardKernel {
   Tiles tiles;             ///< Which part is whose.
   const float* factors;    ///< (N): of the norm; null: there is none.
 
-  static constexpr int phases = 1, most_threads = 256;
-  KRONECKER_DEVICE std::uint32_t rounds() const { return 1; }
+  static constexpr int phases = 2, most_threads = 256;
+  KRONECKER_DEVICE std::uint32_t rounds() const {
+    return static_cast<std::uint32_t>((tiles.tokens + tiles.staged - 1) / tiles.staged);
+  }
 
-  KRONECKER_DEVICE void run(int, std::uint32_t, const Place& place, char*) const {
-    const std::size_t tile = place.block / tiles.parts, part = place.block % tiles.parts;
-    const std::uint32_t lane = place.thread % tiles.lanes, tokens_at_once = place.threads / tiles.lanes;
-    const std::size_t column = (tile * tiles.lanes + lane) * columns;
-    if (place.thread / tiles.lanes >= tokens_at_once || column >= static_cast<std::size_t>(arrays.d_model))
+  KRONECKER_DEVICE void run(int phase, std::uint32_t round, const Place& place, char* shared) const {
+    const auto parts = static_cast<std::uint32_t>(tiles.parts);
+    const std::uint32_t tile = place.block / parts, part = place.block % parts;
+    const std::size_t first = part * tiles.tokens + std::size_t{round} * tiles.staged;
+    const std::size_t part_end = (part + std::size_t{1}) * tiles.tokens;
+    const std::size_t end = part_end < call.ids.count ? part_end : call.ids.count;
+    if (first >= end) return;
+    const auto count = static_cast<std::uint32_t>(end - first < tiles.staged ? end - first : tiles.staged);
+    const StagedTokens staged(shared, tiles.staged, arrays.pos_dim);
+    if (phase == 0) {
+      for (std::uint32_t i = place.thread; i < count; i += place.threads)
+        stage(staged, first + i, i, tile == 0);
       return;
-    const std::size_t first = part * tiles.tokens, left = call.ids.count - first;
-    const std::size_t end = first + (left < tiles.tokens ? left : tiles.tokens);
-    for (std::size_t i = first + place.thread / tiles.lanes; i < end; i += tokens_at_once) {
-      const std::int32_t id = read_id(call.ids, arrays.vocab_size, i);
-      if (id < 0 && column == 0 && call.outside != nullptr) count_up(call.outside);
-      write(i, light(arrays, id, factors == nullptr ? call.gain : 1.0f), column);
     }
+    const std::uint32_t lane = place.thread % tiles.lanes, at_once = place.threads / tiles.lanes;
+    const std::size_t column = (std::size_t{tile} * tiles.lanes + lane) * columns;
+    if (place.thread / tiles.lanes >= at_once || column >= static_cast<std::size_t>(arrays.d_model)) return;
+    for (std::uint32_t i = place.thread / tiles.lanes; i < count; i += at_once)
+      write(staged, first + i, i, column);
   }
 
  private:
-  KRONECKER_DEVICE void write(std::size_t i, const Lit& lit, std::size_t column) const {
+  KRONECKER_DEVICE void stage(const StagedTokens& staged, std::size_t token, std::uint32_t i,
+                              bool counts) const {
+    const std::int32_t id = read_id(call.ids, arrays.vocab_size, token);
+    if (id < 0 && counts && call.outside != nullptr) count_up(call.outside);
+    const Lit lit = light(arrays, id, factors == nullptr ? call.gain : 1.0f);
+    at(staged.lit, i) = rows_of(arrays, lit, bytes_of<type>);
+    for (std::int32_t p = 0; p < lit.length; p += rows_at_once)
+      at(staged.cells, i * staged.fours + static_cast<std::size_t>(p / rows_at_once)) =
+          four_cells(arrays, lit, p);
+  }
+
+  KRONECKER_DEVICE void write(const StagedTokens& staged, std::size_t token, std::uint32_t i,
+                              std::size_t column) const {
+    const LitRows lit = at(staged.lit, i);
     if (call.accumulate && lit.length == 0 && factors == nullptr) return;
     float numbers[columns];
-    sum_rows<type, columns>(arrays, lit, column, numbers);
+    sum_rows<type, columns>(
+        arrays, lit,
+        [&](std::int32_t p) {
+          return at(staged.cells, i * staged.fours + static_cast<std::size_t>(p / rows_at_once));
+        },
+        column, numbers);
     if (factors != nullptr) {
-      const float factor = read(factors, i);
+      const float factor = read(factors, token);
       const auto weight = read_stored<RowType::float32, columns>(arrays.norm_weight, column);
       KRONECKER_UNROLL
       for (int c = 0; c < columns; ++c)
         numbers[c] = multiply(multiply(factor, numbers[c]), number(weight, c));
     }
-    const std::size_t to = i * call.stride + column;
+    const std::size_t to = token * call.stride + column;
     if (call.accumulate) {
       const auto held = read_stored<out_type, columns>(call.out, to);
       KRONECKER_UNROLL

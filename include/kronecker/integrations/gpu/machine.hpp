@@ -188,4 +188,18 @@ KRONECKER_DEVICE std::uint16_t bfloat16_of(float number) {
   return static_cast<std::uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 
+/// Two floats as 16-bit numbers, the first in the lower half.
+KRONECKER_DEVICE std::uint32_t bfloat16_pair(float first, float second) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  std::uint32_t pair;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(second), "f"(first));
+  return pair;
+#else
+  return bfloat16_of(first) | std::uint32_t{bfloat16_of(second)} << 16;
+#endif
+}
+KRONECKER_DEVICE std::uint32_t float16_pair(float first, float second) {
+  return float16_of(first) | std::uint32_t{float16_of(second)} << 16;
+}
+
 }  // namespace KRONECKER_NAMESPACE::gpu

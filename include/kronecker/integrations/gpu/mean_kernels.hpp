@@ -15,7 +15,7 @@ namespace KRONECKER_NAMESPACE::gpu::detail {
 inline constexpr std::size_t most_parts = 16, least_rows_of_part = 256;
 
 /// How many rows are read before the first of them is added.
-inline constexpr std::size_t rows_in_flight = 8;
+inline constexpr std::size_t rows_in_flight = 8, rows_of_sum_in_flight = 32;
 
 /// Sums of the columns of parts of some rows.
 template <RowType type>
@@ -39,28 +39,21 @@ struct PartSumKernel {
     const std::size_t begin = part * rows_of_part, left = count - begin;
     const std::size_t end = begin + (left < rows_of_part ? left : rows_of_part);
     double sum = 0;
-    for (std::size_t first = begin; first < end; first += rows_in_flight) {
-      float numbers[rows_in_flight];
-      double factors[rows_in_flight];
+    for (std::size_t first = begin; first < end; first += rows_of_sum_in_flight) {
+      float numbers[rows_of_sum_in_flight], factors[rows_of_sum_in_flight];
       KRONECKER_UNROLL
-      for (std::size_t i = 0; i < rows_in_flight; ++i)
-        if (first + i < end) numbers[i] = term(first + i, column, factors[i]);
+      for (std::size_t i = 0; i < rows_of_sum_in_flight; ++i) {
+        const std::size_t row = first + i < end ? first + i : end - 1;
+        factors[i] = lengths == nullptr ? 1.0f : static_cast<float>(read(lengths, row));
+        numbers[i] = number(read_stored<type, 1>(rows, row * d_model + column), 0);
+        if (scales != nullptr) numbers[i] = multiply(read(scales, row), numbers[i]);
+      }
       KRONECKER_UNROLL
-      for (std::size_t i = 0; i < rows_in_flight; ++i)
+      for (std::size_t i = 0; i < rows_of_sum_in_flight; ++i)
         if (first + i < end && factors[i] != 0)
-          sum = add(sum, multiply(factors[i], static_cast<double>(numbers[i])));
+          sum = add(sum, multiply(static_cast<double>(factors[i]), static_cast<double>(numbers[i])));
     }
     at(sums, part * d_model + column) = sum;
-  }
-
- private:
-  /// The number of a row, and what it counts.
-  KRONECKER_DEVICE float term(std::size_t row, std::size_t column, double& length) const {
-    const float value = number(read_stored<type, 1>(rows, row * d_model + column), 0);
-    length = 1;
-    if (scales == nullptr) return value;
-    length = static_cast<double>(read(lengths, row));
-    return multiply(read(scales, row), value);
   }
 };
 

@@ -82,9 +82,9 @@ KRONECKER_DEVICE void write_rounded(void* array, std::size_t index, const float 
         if constexpr (type == RowType::float32)
           some.word[j] = bits_of(numbers[column]);
         else if constexpr (type == RowType::bfloat16)
-          some.word[j] = bfloat16_of(numbers[column]) | std::uint32_t{bfloat16_of(numbers[column + 1])} << 16;
+          some.word[j] = bfloat16_pair(numbers[column], numbers[column + 1]);
         else
-          some.word[j] = float16_of(numbers[column]) | std::uint32_t{float16_of(numbers[column + 1])} << 16;
+          some.word[j] = float16_pair(numbers[column], numbers[column + 1]);
       }
       write_words<at_once>(to + i * 4, some);
     }
@@ -128,60 +128,157 @@ KRONECKER_DEVICE Lit light(const EmbeddingArrays& arrays, std::int32_t id, float
           multiply(read(arrays.scales, static_cast<std::size_t>(length)), gain)};
 }
 
-/// Where the row of byte p begins, in numbers from the first row.
-KRONECKER_DEVICE std::size_t row_of(const EmbeddingArrays& arrays, const Lit& lit, std::int32_t p) {
-  const auto d_model = static_cast<std::size_t>(arrays.d_model);
-  if (lit.own_row >= 0) return static_cast<std::size_t>(lit.own_row) * d_model;
-  const auto byte = static_cast<std::int32_t>(read(lit.bytes, static_cast<std::size_t>(p)));
-  return static_cast<std::size_t>(byte * arrays.pos_dim + p) * d_model;
+/// The rows that are read before the first of them is added, and the cells of as many bytes: 16 bits each.
+inline constexpr int rows_at_once = 4;
+using FourCells = Words<2>;
+
+/// Cell p of them.
+KRONECKER_DEVICE std::uint32_t cell_at(const FourCells& cells, int p) {
+  return cells.word[p / 2] >> (p % 2 * 16) & 0xffffu;
 }
 
-/// Rows whose numbers are asked for before the first of them is added.
-inline constexpr int rows_at_once = 4;
-
-/// The embedding before the norm of `columns` columns from `column` on. Of a token that lights nothing:
-/// zeros.
-template <RowType type, int columns>
-KRONECKER_DEVICE void sum_rows(const EmbeddingArrays& arrays, const Lit& lit, std::size_t column,
-                               float (&out)[columns]) {
-  constexpr bool is_int8 = type == RowType::int8;
-  const void* const rows = lit.own_row >= 0 ? arrays.own_rows : arrays.rows;
-  float sum[columns];
-  KRONECKER_UNROLL
-  for (int i = 0; i < columns; ++i) sum[i] = 0;
-  for (std::int32_t first = 0; first < lit.length; first += rows_at_once) {
-    Stored<type, columns> stored[rows_at_once];
+/// The cells of a token's bytes from `first` on, a multiple of 4; past its end, any.
+KRONECKER_DEVICE FourCells four_cells(const EmbeddingArrays& arrays, const Lit& lit, std::int32_t first) {
+  FourCells cells = {};
+  if (lit.own_row >= 0) return cells;
+  std::uint32_t bytes = 0;
+  if (arrays.pos_dim % 4 == 0 && reinterpret_cast<std::uintptr_t>(arrays.token_bytes) % 4 == 0) {
+    bytes = read_words<1>(lit.bytes + first).word[0];
+  } else {
     KRONECKER_UNROLL
     for (int p = 0; p < rows_at_once; ++p)
       if (first + p < lit.length)
-        stored[p] = read_stored<type, columns>(rows, row_of(arrays, lit, first + p) + column);
-    KRONECKER_UNROLL
-    for (int p = 0; p < rows_at_once; ++p) {
-      if (first + p >= lit.length) break;
-      KRONECKER_UNROLL
-      for (int i = 0; i < columns; ++i)
-        sum[i] = first + p == 0 ? number(stored[p], i) : add(sum[i], number(stored[p], i));
-    }
+        bytes |= std::uint32_t{read(lit.bytes, static_cast<std::size_t>(first + p))} << 8 * p;
   }
-  if (arrays.length_rows != nullptr && lit.own_row < 0 && lit.length > 0) {
-    const std::size_t row = static_cast<std::size_t>(lit.length) * static_cast<std::size_t>(arrays.d_model);
-    const auto stored = read_stored<RowType::float32, columns>(arrays.length_rows, row + column);
+  const auto pos_dim = static_cast<std::uint32_t>(arrays.pos_dim);
+  KRONECKER_UNROLL
+  for (int p = 0; p < rows_at_once; ++p) {
+    const std::uint32_t cell = (bytes >> 8 * p & 0xffu) * pos_dim + static_cast<std::uint32_t>(first + p);
+    cells.word[p / 2] |= (cell & 0xffffu) << p % 2 * 16;
+  }
+  return cells;
+}
+
+/// The sum of some columns of rows, of floats: it begins with -0, to which a number is added without a
+/// change.
+template <RowType type, int columns>
+struct ColumnSums {
+  float sum[columns];
+
+  KRONECKER_DEVICE void clear() {
+    KRONECKER_UNROLL
+    for (int i = 0; i < columns; ++i) sum[i] = -0.0f;
+  }
+  KRONECKER_DEVICE void add_row(const Stored<type, columns>& stored) {
     KRONECKER_UNROLL
     for (int i = 0; i < columns; ++i) sum[i] = add(sum[i], number(stored, i));
   }
-  if constexpr (is_int8) {
+  KRONECKER_DEVICE void finish(std::int32_t, float (&out)[columns]) const {
+    KRONECKER_UNROLL
+    for (int i = 0; i < columns; ++i) out[i] = sum[i];
+  }
+};
+
+/// Of int8: two sums of bytes, made positive, in a word; of at most 255 rows, so that none overflows.
+template <int columns>
+struct ColumnSums<RowType::int8, columns> {
+  std::uint32_t even[(columns + 3) / 4], odd[(columns + 3) / 4];
+
+  KRONECKER_DEVICE void clear() {
+    KRONECKER_UNROLL
+    for (int i = 0; i < (columns + 3) / 4; ++i) even[i] = odd[i] = 0;
+  }
+  KRONECKER_DEVICE void add_row(const Stored<RowType::int8, columns>& stored) {
+    KRONECKER_UNROLL
+    for (int i = 0; i < (columns + 3) / 4; ++i) {
+      const std::uint32_t positive = stored.word[i] ^ 0x80808080u;
+      even[i] += positive & 0x00ff00ffu;
+      odd[i] += positive >> 8 & 0x00ff00ffu;
+    }
+  }
+  KRONECKER_DEVICE void finish(std::int32_t rows, float (&out)[columns]) const {
+    KRONECKER_UNROLL
+    for (int i = 0; i < columns; ++i) {
+      const std::uint32_t pair = i % 2 == 0 ? even[i / 4] : odd[i / 4];
+      out[i] = static_cast<float>(static_cast<std::int32_t>(pair >> (i % 4 / 2 * 16) & 0xffffu) - 128 * rows);
+    }
+  }
+};
+
+/// The rows that a token lights, as a sum of them takes them.
+struct alignas(16) LitRows {
+  const char* rows;      ///< Of all cells, or the one row of its own.
+  float scale;           ///< a_L times the gain, or the gain.
+  std::uint16_t length;  ///< How many are summed.
+  std::uint16_t is_own;  ///< Whether it is a row of its own.
+};
+
+KRONECKER_DEVICE LitRows rows_of(const EmbeddingArrays& arrays, const Lit& lit, std::size_t bytes_of_number) {
+  const auto number =
+      static_cast<std::size_t>(lit.own_row >= 0 ? lit.own_row : 0) * static_cast<std::size_t>(arrays.d_model);
+  return {
+      static_cast<const char*>(lit.own_row >= 0 ? arrays.own_rows : arrays.rows) + number * bytes_of_number,
+      lit.scale, static_cast<std::uint16_t>(lit.length),
+      static_cast<std::uint16_t>(lit.own_row >= 0 ? 1 : 0)};
+}
+
+/// The embedding before the norm of `columns` columns from `column` on, of a token whose cells
+/// `cells_from(first)` gives four at a time. Of a token that lights nothing: zeros.
+template <RowType type, int columns, class CellsFrom>
+KRONECKER_DEVICE void sum_rows(const EmbeddingArrays& arrays, const LitRows& lit, const CellsFrom& cells_from,
+                               std::size_t column, float (&out)[columns]) {
+  const auto d_model = static_cast<std::size_t>(arrays.d_model);
+  const bool is_own = lit.is_own != 0;
+  const char* const rows = lit.rows + column * bytes_of<type>;
+  const auto row_bytes =
+      static_cast<std::uint32_t>(arrays.d_model) * static_cast<std::uint32_t>(bytes_of<type>);
+  const std::int32_t length = lit.length;
+  ColumnSums<type, columns> sums;
+  sums.clear();
+  for (std::int32_t first = 0; first < length; first += rows_at_once) {
+    const FourCells cells = cells_from(first);
+    Stored<type, columns> stored[rows_at_once];
+    KRONECKER_UNROLL
+    for (int p = 0; p < rows_at_once; ++p) {
+      const char* const row = rows + std::uint64_t{cell_at(cells, p)} * row_bytes;
+      if (first + p < length) stored[p] = read_stored<type, columns>(row, 0);
+    }
+    KRONECKER_UNROLL
+    for (int p = 0; p < rows_at_once; ++p) {
+      if (first + p >= length) break;
+      sums.add_row(stored[p]);
+    }
+  }
+  float sum[columns];
+  sums.finish(length, sum);
+  if (arrays.length_rows != nullptr && !is_own && length > 0) {
+    const auto stored = read_stored<RowType::float32, columns>(
+        arrays.length_rows, static_cast<std::size_t>(length) * d_model + column);
+    KRONECKER_UNROLL
+    for (int i = 0; i < columns; ++i) sum[i] = add(sum[i], number(stored, i));
+  }
+  if constexpr (type == RowType::int8) {
     const auto scales = read_stored<RowType::float32, columns>(
-        lit.own_row >= 0 ? arrays.own_column_scales : arrays.column_scales, column);
+        is_own ? arrays.own_column_scales : arrays.column_scales, column);
     KRONECKER_UNROLL
     for (int i = 0; i < columns; ++i) out[i] = multiply(sum[i], multiply(lit.scale, number(scales, i)));
   } else {
     KRONECKER_UNROLL
     for (int i = 0; i < columns; ++i) out[i] = multiply(lit.scale, sum[i]);
   }
-  if (lit.length == 0) {
+  if (length == 0) {
     KRONECKER_UNROLL
     for (int i = 0; i < columns; ++i) out[i] = 0;
   }
+}
+
+/// The same, of a token whose bytes are read as they are needed.
+template <RowType type, int columns>
+KRONECKER_DEVICE void sum_rows(const EmbeddingArrays& arrays, const Lit& lit, std::size_t column,
+                               float (&out)[columns]) {
+  sum_rows<type, columns>(
+      arrays, rows_of(arrays, lit, bytes_of<type>),
+      [&](std::int32_t first) { return four_cells(arrays, lit, first); }, column, out);
 }
 
 }  // namespace KRONECKER_NAMESPACE::gpu::detail
