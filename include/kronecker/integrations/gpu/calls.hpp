@@ -17,6 +17,7 @@
 #include <kronecker/integrations/gpu/machine.hpp>
 #include <kronecker/integrations/gpu/mean_kernels.hpp>
 #include <kronecker/integrations/gpu/norm_kernels.hpp>
+#include <kronecker/integrations/gpu/sort_kernels.hpp>
 #include <kronecker/kernels/row_type.hpp>
 #include <kronecker/namespace.hpp>
 
@@ -97,12 +98,15 @@ struct BackwardMemory {
     const auto positions = static_cast<std::size_t>(arrays.pos_dim);
     const bool has_own = arrays.own_found != nullptr;
     sorted.groups = positions + (has_own ? 1 : 0);
-    sorted.places_of_group = (std::min)(count, tokens_in_block);
+    sorted.most_tokens = (std::min)(count, tokens_in_block);
     sorted.cells_of_block =
-        (std::min)(count, std::size_t{256}) * positions + (has_own ? sorted.places_of_group : 0);
+        (std::min)(count, std::size_t{256}) * positions + (has_own ? sorted.most_tokens : 0);
+    sorted.places_of_block =
+        sorted.most_tokens * positions + (places_at_once - 1) * sorted.cells_of_block + places_at_once;
+    sorted.places_of_block -= sorted.places_of_block % places_at_once;
     sorted.cells = memory.take<CellTokens>(blocks * sorted.cells_of_block);
-    sorted.places = memory.take<std::uint16_t>(blocks * sorted.groups * sorted.places_of_group);
-    sorted.cell_counts = memory.take<std::uint32_t>(blocks);
+    sorted.places = memory.take<std::uint16_t>(blocks * sorted.places_of_block);
+    sorted.counts = memory.take<std::uint32_t>(blocks * 2);
     sorted.scales = memory.take<float>(count);
     sorted.lengths = memory.take<std::uint8_t>(count);
     part_sums = memory.take<double>(subtracts_mean ? parts_of(count) * width : 0);
@@ -116,9 +120,16 @@ template <class Device>
 void sum_parts(Device& device, RowType type, const void* rows, std::size_t count, std::size_t width,
                const float* scales, const std::uint8_t* lengths, double* sums) {
   constexpr std::uint32_t threads = 128;
+  const auto start = [&](auto of, auto columns) {
+    device.run(PartSumKernel<of.value, columns.value>{rows, count, width, rows_of_part(count), scales,
+                                                      lengths, sums},
+               {parts_of(count) * blocks_for(width, threads * columns.value), threads});
+  };
   with_type<false>(type, [&](auto of) {
-    device.run(PartSumKernel<of.value>{rows, count, width, rows_of_part(count), scales, lengths, sums},
-               {parts_of(count) * blocks_for(width, threads), threads});
+    if (width % 2 == 0 && is_aligned({rows}))
+      start(of, std::integral_constant<int, 2>());
+    else
+      start(of, std::integral_constant<int, 1>());
   });
 }
 
@@ -196,34 +207,40 @@ void forward(Device& device, const EmbeddingArrays& arrays, Forward call, void* 
                  {detail::blocks_for(count, threads / detail::norm_lanes), threads, threads * sizeof(float)});
     });
   }
-  const bool is_wide = width % detail::columns_at_once == 0 &&
-                       call.stride * kernels::size_of(call.out_type) % 16 == 0 &&
-                       detail::is_aligned({call.out, arrays.rows, arrays.column_scales, arrays.length_rows,
-                                           arrays.own_rows, arrays.own_column_scales, arrays.norm_weight});
-  const auto start = [&](auto type, auto out_type, auto columns) {
-    if (launch.threads == 0 || launch.threads > 256) launch.threads = 256;
-    if (launch.lanes == 0) launch.lanes = columns.value == 1 ? 32 : 16;
+  const bool is_aligned = call.stride * kernels::size_of(call.out_type) % 16 == 0 &&
+                          detail::is_aligned({call.out, arrays.rows, arrays.column_scales, arrays.length_rows,
+                                              arrays.own_rows, arrays.own_column_scales, arrays.norm_weight});
+  const auto start = [&](auto type, auto out_type, auto columns, auto pieces) {
+    if (launch.threads == 0 || launch.threads > 256) launch.threads = 128;
+    if (launch.lanes == 0) launch.lanes = 32;
     launch.lanes = (std::min)(
         {launch.lanes, launch.threads, static_cast<std::uint32_t>(detail::blocks_for(width, columns.value))});
-    const std::size_t tiles = detail::blocks_for(width, launch.lanes * columns.value);
-    constexpr std::size_t blocks_of_processor = 8;
+    if (pieces.value > 1) launch.lanes = detail::lanes_of_pieces;
+    launch.threads = (std::max)(launch.threads, launch.lanes);
+    const std::size_t tiles = detail::blocks_for(width, launch.lanes * columns.value * pieces.value);
+    constexpr std::size_t most_tokens = 64, blocks_of_processor = 16;
     if (launch.tokens == 0)
-      launch.tokens = (std::max<std::size_t>)(launch.threads / launch.lanes,
-                                              detail::blocks_for(count * tiles,
-                                                                 device.processors() * blocks_of_processor));
+      launch.tokens = std::clamp<std::size_t>(
+          detail::blocks_for(count * tiles, device.processors() * blocks_of_processor),
+          launch.threads / launch.lanes, most_tokens);
     const std::size_t parts = detail::blocks_for(count, launch.tokens);
     const auto staged = static_cast<std::uint32_t>((std::min)(launch.tokens, std::size_t{128}));
     device.run(
-        detail::ForwardKernel<type.value, out_type.value, columns.value>{
+        detail::ForwardKernel<type.value, out_type.value, columns.value, pieces.value>{
             arrays, call, {launch.lanes, parts, launch.tokens, staged}, factors},
         {tiles * parts, launch.threads, detail::StagedTokens::bytes(staged, arrays.pos_dim)});
   };
   detail::with_type<true>(arrays.type, [&](auto type) {
+    constexpr int columns = detail::columns_at_once<type.value>;
+    using Columns = std::integral_constant<int, columns>;
+    using One = std::integral_constant<int, 1>;
     detail::with_type<false>(call.out_type, [&](auto out_type) {
-      if (is_wide)
-        start(type, out_type, std::integral_constant<int, detail::columns_at_once>());
+      if (!is_aligned || width % columns != 0)
+        start(type, out_type, One(), One());
+      else if (width % (2 * detail::lanes_of_pieces * columns) != 0)
+        start(type, out_type, Columns(), One());
       else
-        start(type, out_type, std::integral_constant<int, 1>());
+        start(type, out_type, Columns(), std::integral_constant<int, 2>());
     });
   });
 }
@@ -252,9 +269,9 @@ void backward(Device& device, const EmbeddingArrays& arrays, const Backward& cal
   detail::Division division(workspace);
   const detail::BackwardMemory memory(arrays, count, call.subtracts_mean, division);
   const detail::SortedTokens& sorted = memory.sorted;
-  device.run(detail::ClearKernel{sorted.cell_counts, blocks}, {detail::blocks_for(blocks, 256), 256});
+  device.run(detail::ClearKernel{sorted.counts, 2 * blocks}, {detail::blocks_for(2 * blocks, 256), 256});
   device.run(detail::SortKernel{arrays, call.ids, call.outside, sorted},
-             {blocks * sorted.groups, 256, detail::SortKernel::shared_bytes});
+             {blocks * sorted.groups, 256, sizeof(detail::SortKernel::Shared)});
   const void* grad_sums = call.grad_out;
   RowType type = call.type;
   if (arrays.norm_weight != nullptr && count > 0) {

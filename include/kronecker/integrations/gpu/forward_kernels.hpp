@@ -37,8 +37,12 @@ struct StagedTokens {
   }
 };
 
+/// Threads that take a token, if each takes two pieces of its columns: those of a warp, which then has one
+/// length.
+inline constexpr std::uint32_t lanes_of_pieces = 32;
+
 /// Embeddings, or norms of embeddings, whose factors are known by then.
-template <RowType type, RowType out_type, int columns>
+template <RowType type, RowType out_type, int columns, int pieces>
 struct ForwardKernel {
   EmbeddingArrays arrays;  ///< The embedding.
   Forward call;            ///< With a stride.
@@ -65,7 +69,8 @@ struct ForwardKernel {
       return;
     }
     const std::uint32_t lane = place.thread % tiles.lanes, at_once = place.threads / tiles.lanes;
-    const std::size_t column = (std::size_t{tile} * tiles.lanes + lane) * columns;
+    // The pieces of a thread are far enough apart for the threads beside it to lie between them.
+    const std::size_t column = (std::size_t{tile} * pieces * tiles.lanes + lane) * columns;
     if (place.thread / tiles.lanes >= at_once || column >= static_cast<std::size_t>(arrays.d_model)) return;
     for (std::uint32_t i = place.thread / tiles.lanes; i < count; i += at_once)
       write(staged, first + i, i, column);
@@ -87,13 +92,23 @@ struct ForwardKernel {
                               std::size_t column) const {
     const LitRows lit = at(staged.lit, i);
     if (call.accumulate && lit.length == 0 && factors == nullptr) return;
-    float numbers[columns];
-    sum_rows<type, columns>(
+    const std::size_t apart = pieces == 1 ? 0 : std::size_t{lanes_of_pieces} * columns;
+    std::size_t first_columns[pieces];
+    KRONECKER_UNROLL
+    for (int piece = 0; piece < pieces; ++piece)
+      first_columns[piece] = column + static_cast<std::size_t>(piece) * apart;
+    float numbers[pieces][columns];
+    sum_rows<type, columns, pieces>(
         arrays, lit,
         [&](std::int32_t p) {
           return at(staged.cells, i * staged.fours + static_cast<std::size_t>(p / rows_at_once));
         },
-        column, numbers);
+        first_columns, numbers);
+    KRONECKER_UNROLL
+    for (int piece = 0; piece < pieces; ++piece) write_piece(token, first_columns[piece], numbers[piece]);
+  }
+
+  KRONECKER_DEVICE void write_piece(std::size_t token, std::size_t column, float (&numbers)[columns]) const {
     if (factors != nullptr) {
       const float factor = read(factors, token);
       const auto weight = read_stored<RowType::float32, columns>(arrays.norm_weight, column);
@@ -155,9 +170,8 @@ struct NormFactorKernel {
       float sum = 0;
       for (std::size_t column = place.thread % norm_lanes; column < static_cast<std::size_t>(arrays.d_model);
            column += norm_lanes) {
-        float number[1];
-        sum_rows<type, 1>(arrays, lit, column, number);
-        sum = add(sum, multiply(number[0], number[0]));
+        const float number = sum_rows<type>(arrays, lit, column);
+        sum = add(sum, multiply(number, number));
       }
       at(sums, place.thread) = sum;
     } else if (place.thread % norm_lanes == 0) {

@@ -118,7 +118,9 @@ KRONECKER_DEVICE std::uint16_t float16_of(float number) { return __half_as_ushor
 KRONECKER_DEVICE int count_bits(std::uint64_t bits) { return __popcll(bits); }
 KRONECKER_DEVICE double square_root(double number) { return __dsqrt_rn(number); }
 /// Adds to a counter that all threads share, and returns what it was.
-KRONECKER_DEVICE std::uint32_t count_up(std::uint32_t* counter) { return atomicAdd(counter, 1u); }
+KRONECKER_DEVICE std::uint32_t count_up(std::uint32_t* counter, std::uint32_t step = 1) {
+  return atomicAdd(counter, step);
+}
 
 #else
 
@@ -174,9 +176,11 @@ inline std::uint16_t float16_of(float number) {
 }
 inline int count_bits(std::uint64_t bits) { return std::popcount(bits); }
 inline double square_root(double number) { return std::sqrt(number); }
-inline std::uint32_t count_up(std::uint32_t* counter) {
+inline std::uint32_t count_up(std::uint32_t* counter, std::uint32_t step = 1) {
   KRONECKER_GPU_ACCESS(counter, 1);
-  return (*counter)++;
+  const std::uint32_t before = *counter;
+  *counter += step;
+  return before;
 }
 
 #endif

@@ -18,7 +18,7 @@ inline constexpr std::size_t most_parts = 16, least_rows_of_part = 256;
 inline constexpr std::size_t rows_in_flight = 8, rows_of_sum_in_flight = 32;
 
 /// Sums of the columns of parts of some rows.
-template <RowType type>
+template <RowType type, int columns>
 struct PartSumKernel {
   const void* rows;             ///< (count, d_model)
   std::size_t count;            ///< Number of rows.
@@ -32,28 +32,41 @@ struct PartSumKernel {
   KRONECKER_DEVICE std::uint32_t rounds() const { return 1; }
 
   KRONECKER_DEVICE void run(int, std::uint32_t, const Place& place, char*) const {
-    const std::size_t blocks = (d_model + place.threads - 1) / place.threads;
-    const std::size_t part = place.block / blocks,
-                      column = place.block % blocks * place.threads + place.thread;
+    const std::size_t at_once = std::size_t{place.threads} * columns,
+                      blocks = (d_model + at_once - 1) / at_once;
+    const std::size_t part = place.block / blocks;
+    const std::size_t column = place.block % blocks * at_once + std::size_t{place.thread} * columns;
     if (column >= d_model) return;
     const std::size_t begin = part * rows_of_part, left = count - begin;
     const std::size_t end = begin + (left < rows_of_part ? left : rows_of_part);
-    double sum = 0;
+    double sum[columns] = {};
     for (std::size_t first = begin; first < end; first += rows_of_sum_in_flight) {
-      float numbers[rows_of_sum_in_flight], factors[rows_of_sum_in_flight];
-      KRONECKER_UNROLL
-      for (std::size_t i = 0; i < rows_of_sum_in_flight; ++i) {
-        const std::size_t row = first + i < end ? first + i : end - 1;
-        factors[i] = lengths == nullptr ? 1.0f : static_cast<float>(read(lengths, row));
-        numbers[i] = number(read_stored<type, 1>(rows, row * d_model + column), 0);
-        if (scales != nullptr) numbers[i] = multiply(read(scales, row), numbers[i]);
-      }
+      Stored<type, columns> stored[rows_of_sum_in_flight];
       KRONECKER_UNROLL
       for (std::size_t i = 0; i < rows_of_sum_in_flight; ++i)
-        if (first + i < end && factors[i] != 0)
-          sum = add(sum, multiply(static_cast<double>(factors[i]), static_cast<double>(numbers[i])));
+        stored[i] =
+            read_stored<type, columns>(rows, (first + i < end ? first + i : end - 1) * d_model + column);
+      KRONECKER_UNROLL
+      for (std::size_t i = 0; i < rows_of_sum_in_flight; ++i) {
+        if (first + i >= end) break;
+        add_row(stored[i], first + i, sum);
+      }
     }
-    at(sums, part * d_model + column) = sum;
+    for (int c = 0; c < columns; ++c)
+      at(sums, part * d_model + column + static_cast<std::size_t>(c)) = sum[c];
+  }
+
+ private:
+  KRONECKER_DEVICE void add_row(const Stored<type, columns>& stored, std::size_t row,
+                                double (&sum)[columns]) const {
+    const std::uint8_t length = lengths == nullptr ? std::uint8_t{1} : read(lengths, row);
+    if (length == 0) return;
+    KRONECKER_UNROLL
+    for (int c = 0; c < columns; ++c) {
+      const float value = number(stored, c);
+      const float term = scales == nullptr ? value : multiply(read(scales, row), value);
+      sum[c] = add(sum[c], multiply(static_cast<double>(length), static_cast<double>(term)));
+    }
   }
 };
 

@@ -40,12 +40,11 @@ struct NormFactorsKernel {
       const Lit lit = light(arrays, read_id(ids, arrays.vocab_size, i), 1.0f);
       float sum_of_squares = 0, sum_of_products = 0;
       for (std::size_t column = place.thread % norm_lanes; column < d_model; column += norm_lanes) {
-        float value[1];
-        sum_rows<type, 1>(arrays, lit, column, value);
+        const float value = sum_rows<type>(arrays, lit, column);
         const float grad = number(read_stored<grad_type, 1>(grad_out, i * d_model + column), 0);
-        sum_of_squares = add(sum_of_squares, multiply(value[0], value[0]));
+        sum_of_squares = add(sum_of_squares, multiply(value, value));
         sum_of_products =
-            add(sum_of_products, multiply(value[0], multiply(read(arrays.norm_weight, column), grad)));
+            add(sum_of_products, multiply(value, multiply(read(arrays.norm_weight, column), grad)));
       }
       at(squares, place.thread) = sum_of_squares;
       at(products, place.thread) = sum_of_products;
@@ -81,17 +80,16 @@ struct NormGradientKernel {
     const std::size_t column = place.block % blocks_of_token * place.threads + place.thread;
     if (column >= d_model) return;
     const std::int32_t id = read_id(ids, arrays.vocab_size, i);
-    float value[1];
-    sum_rows<type, 1>(arrays, light(arrays, id, 1.0f), column, value);
+    const float value = sum_rows<type>(arrays, light(arrays, id, 1.0f), column);
     const float grad = number(read_stored<grad_type, 1>(grad_out, i * d_model + column), 0);
     const float inverse_root = read(&factors->inverse_root, 2 * i),
                 along_values = read(&factors->along_values, 2 * i);
     float result;
     if (of_weight)
-      result = multiply(grad, multiply(inverse_root, value[0]));
+      result = multiply(grad, multiply(inverse_root, value));
     else
       result = add(multiply(inverse_root, multiply(read(arrays.norm_weight, column), grad)),
-                   multiply(-along_values, value[0]));
+                   multiply(-along_values, value));
     at(out, i * d_model + column) = id < 0 ? 0.0f : result;
   }
 };

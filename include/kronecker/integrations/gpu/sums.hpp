@@ -11,8 +11,9 @@
 
 namespace KRONECKER_NAMESPACE::gpu::detail {
 
-/// Columns that lie side by side and are read at once: those of 16 bytes of a 16-bit type, or one.
-inline constexpr int columns_at_once = 8;
+/// Columns that lie side by side and are read at once: those of 16 bytes.
+template <RowType type>
+inline constexpr int columns_at_once = 16 / static_cast<int>(kernels::size_of(type));
 
 /// Size of a number.
 template <RowType type>
@@ -222,63 +223,81 @@ KRONECKER_DEVICE LitRows rows_of(const EmbeddingArrays& arrays, const Lit& lit, 
       static_cast<std::uint16_t>(lit.own_row >= 0 ? 1 : 0)};
 }
 
-/// The embedding before the norm of `columns` columns from `column` on, of a token whose cells
-/// `cells_from(first)` gives four at a time. Of a token that lights nothing: zeros.
-template <RowType type, int columns, class CellsFrom>
-KRONECKER_DEVICE void sum_rows(const EmbeddingArrays& arrays, const LitRows& lit, const CellsFrom& cells_from,
-                               std::size_t column, float (&out)[columns]) {
-  const auto d_model = static_cast<std::size_t>(arrays.d_model);
-  const bool is_own = lit.is_own != 0;
-  const char* const rows = lit.rows + column * bytes_of<type>;
-  const auto row_bytes =
-      static_cast<std::uint32_t>(arrays.d_model) * static_cast<std::uint32_t>(bytes_of<type>);
-  const std::int32_t length = lit.length;
-  ColumnSums<type, columns> sums;
-  sums.clear();
-  for (std::int32_t first = 0; first < length; first += rows_at_once) {
-    const FourCells cells = cells_from(first);
-    Stored<type, columns> stored[rows_at_once];
+/// What is left to do once the rows of the bytes are summed.
+template <RowType type, int columns>
+KRONECKER_DEVICE void finish_sum(const EmbeddingArrays& arrays, std::int32_t length, bool is_own, float scale,
+                                 std::size_t column, float (&out)[columns]) {
+  if (length == 0) {
     KRONECKER_UNROLL
-    for (int p = 0; p < rows_at_once; ++p) {
-      const char* const row = rows + std::uint64_t{cell_at(cells, p)} * row_bytes;
-      if (first + p < length) stored[p] = read_stored<type, columns>(row, 0);
-    }
-    KRONECKER_UNROLL
-    for (int p = 0; p < rows_at_once; ++p) {
-      if (first + p >= length) break;
-      sums.add_row(stored[p]);
-    }
+    for (int i = 0; i < columns; ++i) out[i] = 0;
+    return;
   }
-  float sum[columns];
-  sums.finish(length, sum);
-  if (arrays.length_rows != nullptr && !is_own && length > 0) {
-    const auto stored = read_stored<RowType::float32, columns>(
-        arrays.length_rows, static_cast<std::size_t>(length) * d_model + column);
+  if (arrays.length_rows != nullptr && !is_own) {
+    const std::size_t row = static_cast<std::size_t>(length) * static_cast<std::size_t>(arrays.d_model);
+    const auto stored = read_stored<RowType::float32, columns>(arrays.length_rows, row + column);
     KRONECKER_UNROLL
-    for (int i = 0; i < columns; ++i) sum[i] = add(sum[i], number(stored, i));
+    for (int i = 0; i < columns; ++i) out[i] = add(out[i], number(stored, i));
   }
   if constexpr (type == RowType::int8) {
     const auto scales = read_stored<RowType::float32, columns>(
         is_own ? arrays.own_column_scales : arrays.column_scales, column);
     KRONECKER_UNROLL
-    for (int i = 0; i < columns; ++i) out[i] = multiply(sum[i], multiply(lit.scale, number(scales, i)));
+    for (int i = 0; i < columns; ++i) out[i] = multiply(out[i], multiply(scale, number(scales, i)));
   } else {
     KRONECKER_UNROLL
-    for (int i = 0; i < columns; ++i) out[i] = multiply(lit.scale, sum[i]);
-  }
-  if (length == 0) {
-    KRONECKER_UNROLL
-    for (int i = 0; i < columns; ++i) out[i] = 0;
+    for (int i = 0; i < columns; ++i) out[i] = multiply(scale, out[i]);
   }
 }
 
-/// The same, of a token whose bytes are read as they are needed.
-template <RowType type, int columns>
-KRONECKER_DEVICE void sum_rows(const EmbeddingArrays& arrays, const Lit& lit, std::size_t column,
-                               float (&out)[columns]) {
-  sum_rows<type, columns>(
+/// Embeddings before the norm, of a token whose cells `cells_from(first)` gives four at a time: of `pieces`
+/// times `columns` columns, those of a piece side by side from `first_columns[piece]` on. Zeros for a token
+/// that lights nothing.
+template <RowType type, int columns, int pieces, class CellsFrom>
+KRONECKER_DEVICE void sum_rows(const EmbeddingArrays& arrays, const LitRows& lit, const CellsFrom& cells_from,
+                               const std::size_t (&first_columns)[pieces], float (&out)[pieces][columns]) {
+  const bool is_own = lit.is_own != 0;
+  const char* const rows = lit.rows + first_columns[0] * bytes_of<type>;
+  const auto row_bytes =
+      static_cast<std::uint32_t>(arrays.d_model) * static_cast<std::uint32_t>(bytes_of<type>);
+  const std::int32_t length = lit.length;
+  ColumnSums<type, columns> sums[pieces];
+  KRONECKER_UNROLL
+  for (int piece = 0; piece < pieces; ++piece) sums[piece].clear();
+  for (std::int32_t first = 0; first < length; first += rows_at_once) {
+    const FourCells cells = cells_from(first);
+    Stored<type, columns> stored[rows_at_once][pieces];
+    KRONECKER_UNROLL
+    for (int p = 0; p < rows_at_once; ++p) {
+      const char* const row = rows + std::uint64_t{cell_at(cells, p)} * row_bytes;
+      if (first + p < length) {
+        KRONECKER_UNROLL
+        for (int piece = 0; piece < pieces; ++piece)
+          stored[p][piece] = read_stored<type, columns>(row, first_columns[piece] - first_columns[0]);
+      }
+    }
+    KRONECKER_UNROLL
+    for (int p = 0; p < rows_at_once; ++p) {
+      if (first + p >= length) break;
+      KRONECKER_UNROLL
+      for (int piece = 0; piece < pieces; ++piece) sums[piece].add_row(stored[p][piece]);
+    }
+  }
+  KRONECKER_UNROLL
+  for (int piece = 0; piece < pieces; ++piece) {
+    sums[piece].finish(length, out[piece]);
+    finish_sum<type, columns>(arrays, length, is_own, lit.scale, first_columns[piece], out[piece]);
+  }
+}
+
+/// The same of one column, of a token whose bytes are read as they are needed.
+template <RowType type>
+KRONECKER_DEVICE float sum_rows(const EmbeddingArrays& arrays, const Lit& lit, std::size_t column) {
+  const std::size_t first_columns[1] = {column};
+  float out[1][1];
+  sum_rows<type, 1, 1>(
       arrays, rows_of(arrays, lit, bytes_of<type>),
-      [&](std::int32_t first) { return four_cells(arrays, lit, first); }, column, out);
+      [&](std::int32_t first) { return four_cells(arrays, lit, first); }, first_columns, out);
+  return out[0][0];
 }
 
 }  // namespace KRONECKER_NAMESPACE::gpu::detail
