@@ -15,7 +15,7 @@ namespace KRONECKER_NAMESPACE::gpu::detail {
 inline constexpr std::size_t most_parts = 16, least_rows_of_part = 256;
 
 /// How many rows are read before the first of them is added.
-inline constexpr std::size_t rows_in_flight = 8, rows_of_sum_in_flight = 32;
+inline constexpr std::size_t rows_in_flight = 8, rows_of_sum_in_flight = 16;
 
 /// Sums of the columns of parts of some rows.
 template <RowType type, int columns>
@@ -40,33 +40,28 @@ struct PartSumKernel {
     const std::size_t begin = part * rows_of_part, left = count - begin;
     const std::size_t end = begin + (left < rows_of_part ? left : rows_of_part);
     double sum[columns] = {};
-    for (std::size_t first = begin; first < end; first += rows_of_sum_in_flight) {
+    for (std::size_t row = begin; row < end; row += rows_of_sum_in_flight) {
       Stored<type, columns> stored[rows_of_sum_in_flight];
+      float scale[rows_of_sum_in_flight], length[rows_of_sum_in_flight];
       KRONECKER_UNROLL
-      for (std::size_t i = 0; i < rows_of_sum_in_flight; ++i)
-        stored[i] =
-            read_stored<type, columns>(rows, (first + i < end ? first + i : end - 1) * d_model + column);
+      for (std::size_t i = 0; i < rows_of_sum_in_flight; ++i) {  // past the end, the last row again
+        const std::size_t from = row + i < end ? row + i : end - 1;
+        stored[i] = read_stored<type, columns>(rows, from * d_model + column);
+        scale[i] = scales == nullptr ? 1.0f : read(scales, from);
+        length[i] = lengths == nullptr ? 1.0f : static_cast<float>(read(lengths, from));
+      }
       KRONECKER_UNROLL
       for (std::size_t i = 0; i < rows_of_sum_in_flight; ++i) {
-        if (first + i >= end) break;
-        add_row(stored[i], first + i, sum);
+        if (row + i >= end || length[i] == 0) continue;
+        KRONECKER_UNROLL
+        for (int c = 0; c < columns; ++c)
+          sum[c] = add(sum[c], multiply(static_cast<double>(length[i]),
+                                        static_cast<double>(multiply(scale[i], number(stored[i], c)))));
       }
     }
+    KRONECKER_UNROLL
     for (int c = 0; c < columns; ++c)
       at(sums, part * d_model + column + static_cast<std::size_t>(c)) = sum[c];
-  }
-
- private:
-  KRONECKER_DEVICE void add_row(const Stored<type, columns>& stored, std::size_t row,
-                                double (&sum)[columns]) const {
-    const std::uint8_t length = lengths == nullptr ? std::uint8_t{1} : read(lengths, row);
-    if (length == 0) return;
-    KRONECKER_UNROLL
-    for (int c = 0; c < columns; ++c) {
-      const float value = number(stored, c);
-      const float term = scales == nullptr ? value : multiply(read(scales, row), value);
-      sum[c] = add(sum[c], multiply(static_cast<double>(length), static_cast<double>(term)));
-    }
   }
 };
 
