@@ -54,8 +54,9 @@ struct Ids {
   bool are_int64 = false;        ///< Of 64 bits.
 
   Ids() = default;
-  Ids(const std::int32_t* ids, std::size_t ids_count) : values(ids), count(ids_count) {}
-  Ids(const std::int64_t* ids, std::size_t ids_count) : values(ids), count(ids_count), are_int64(true) {}
+  Ids(const std::int32_t* ids, std::size_t ids_count) : values(ids), count(ids_count) {}  ///< Of 32 bits.
+  Ids(const std::int64_t* ids, std::size_t ids_count)
+      : values(ids), count(ids_count), are_int64(true) {}  ///< Of 64 bits.
 };
 
 /// A forward pass: what ForwardOptions are on the CPU.

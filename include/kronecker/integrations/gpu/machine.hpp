@@ -111,6 +111,7 @@ KRONECKER_DEVICE float add(float a, float b) { return __fadd_rn(a, b); }        
 KRONECKER_DEVICE float multiply(float a, float b) { return __fmul_rn(a, b); }     ///< Rounded, never fused.
 KRONECKER_DEVICE double add(double a, double b) { return __dadd_rn(a, b); }       ///< Rounded, never fused.
 KRONECKER_DEVICE double multiply(double a, double b) { return __dmul_rn(a, b); }  ///< Likewise.
+/// The float of these bits.
 KRONECKER_DEVICE float float_of(std::uint32_t bits) { return __uint_as_float(bits); }
 KRONECKER_DEVICE std::uint32_t bits_of(float number) { return __float_as_uint(number); }
 KRONECKER_DEVICE float float_of_float16(std::uint16_t bits) { return __half2float(__ushort_as_half(bits)); }
@@ -124,11 +125,13 @@ KRONECKER_DEVICE std::uint32_t count_up(std::uint32_t* counter, std::uint32_t st
 
 #else
 
+/// A number that this kernel does not write.
 template <class T>
 inline T read(const T* memory, std::size_t index) {
   KRONECKER_GPU_ACCESS(memory + index, 1);
   return memory[index];
 }
+/// `count` words that this kernel does not write.
 template <int count>
 inline Words<count> read_words(const void* memory) {
   KRONECKER_GPU_ACCESS(static_cast<const Words<count>*>(memory), 1);
@@ -136,13 +139,16 @@ inline Words<count> read_words(const void* memory) {
   std::memcpy(&words, memory, sizeof words);
   return words;
 }
+/// Writes words that nothing reads soon.
 template <int count>
 inline void write_words(void* memory, const Words<count>& words) {
   KRONECKER_GPU_ACCESS(static_cast<Words<count>*>(memory), 1);
   std::memcpy(memory, &words, sizeof words);
 }
 
+/// Rounded, never fused.
 inline float add(float a, float b) { return a + b; }
+/// Rounded, never fused.
 inline double add(double a, double b) { return a + b; }
 /// A product that cannot be fused with a sum.
 template <class T>
@@ -153,14 +159,18 @@ inline T multiply(T a, T b) {
 #endif
   return product;
 }
+/// The float of these bits.
 inline float float_of(std::uint32_t bits) { return std::bit_cast<float>(bits); }
+/// The bits of a float.
 inline std::uint32_t bits_of(float number) { return std::bit_cast<std::uint32_t>(number); }
+/// The float of a float16's bits.
 inline float float_of_float16(std::uint16_t bits) {
   const std::uint32_t magnitude = (bits & 0x7fffu) << 13;
   const std::uint32_t finite = bits_of(float_of(magnitude) * 0x1p112f);
   const std::uint32_t special = magnitude >= 0x0f800000u ? 0x7f800000u : 0;
   return float_of(finite | special | (bits & 0x8000u) << 16);
 }
+/// To nearest even.
 inline std::uint16_t float16_of(float number) {
   const std::uint32_t sign = bits_of(number) >> 31 << 15, magnitude = bits_of(number) & 0x7fffffffu;
   std::uint32_t rounded;
@@ -174,8 +184,11 @@ inline std::uint16_t float16_of(float number) {
     rounded = bits_of(float_of(magnitude) + 0.5f) - bits_of(0.5f);
   return static_cast<std::uint16_t>(sign | rounded);
 }
+/// How many bits are set.
 inline int count_bits(std::uint64_t bits) { return std::popcount(bits); }
+/// Rounded to the nearest.
 inline double square_root(double number) { return std::sqrt(number); }
+/// Adds to a counter that all threads share, and returns what it was.
 inline std::uint32_t count_up(std::uint32_t* counter, std::uint32_t step = 1) {
   KRONECKER_GPU_ACCESS(counter, 1);
   const std::uint32_t before = *counter;
@@ -202,6 +215,7 @@ KRONECKER_DEVICE std::uint32_t bfloat16_pair(float first, float second) {
   return bfloat16_of(first) | std::uint32_t{bfloat16_of(second)} << 16;
 #endif
 }
+/// The same of float16.
 KRONECKER_DEVICE std::uint32_t float16_pair(float first, float second) {
   return float16_of(first) | std::uint32_t{float16_of(second)} << 16;
 }
