@@ -2,6 +2,7 @@
 
 #include <kronecker/kronecker.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <iostream>
 #include <vector>
@@ -13,3 +14,6 @@ extern kronecker::KroneckerEmbedding<float> embedding;
 extern const std::vector<kronecker::TokenId> ids;
 extern const Eigen::VectorXf hidden, vector;
 extern const kronecker::RowMajorMatrix<float> grad_out, own_rows;
+
+extern void* const device_memory;
+void copy_to_device(void* to, const void* from, std::size_t bytes);

@@ -4,7 +4,7 @@
 # the front, the rest into a function of its own, after what given_<file>.hpp declares. Errors name the line of the
 # document. A block that has a main function goes into programs.cpp, in a namespace of its own.
 cmake_minimum_required(VERSION 3.21)
-set(files library programs torch llama ggml)
+set(files library programs torch llama ggml cuda)
 foreach(file IN LISTS files)
   set(includes_${file} "")
   set(bodies_${file} "")
@@ -34,7 +34,7 @@ foreach(document IN LISTS documents)
     string(SUBSTRING "${rest}" ${end} -1 rest)
 
     set(file library)
-    if(block MATCHES "#include <kronecker/integrations/(torch|llama|ggml)\\.hpp>")
+    if(block MATCHES "#include <kronecker/integrations/(torch|llama|ggml|cuda)\\.(hpp|cuh)>")
       set(file ${CMAKE_MATCH_1})
     elseif(block MATCHES "(^|\n)int main\\(")
       set(file programs)

@@ -2,13 +2,15 @@
 
 `embed` is what a module calls. Behind it are two linear operators, each the other's gradient: the sum of the rows that a
 token lights, and the scattering of gradients to those rows. On the CPU they are libkronecker's kernels, registered as
-torch.ops.kronecker_cpp.embed and .scatter; on other devices, and in float64, standard operators that torch.compile fuses.
+torch.ops.kronecker_cpp.embed and .scatter; on CUDA, where Triton is installed, Triton kernels with the same bits
+(triton_kernels.py); on other devices, and in float64, standard operators that torch.compile fuses.
 
 Nothing is kept between calls: what follows from the rows, their mean, is computed in each.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from ctypes import byref
 from typing import Any, NamedTuple
 
@@ -25,6 +27,13 @@ ID_TYPES = frozenset([torch.int8, torch.int16, torch.int32, torch.int64, torch.u
 
 
 _library.use_threads_of_openmp()
+
+
+def _has_triton() -> bool:
+    return torch.version.cuda is not None and importlib.util.find_spec("triton") is not None
+
+
+KERNEL_DEVICES = frozenset(["cpu", "meta", "cuda"] if _has_triton() else ["cpu", "meta"])
 
 
 class Code(NamedTuple):
@@ -52,7 +61,7 @@ def embed(rows: Tensor, token_bytes: Tensor, lengths: Tensor, ids: Tensor, code:
     dtype, device = rows.dtype, rows.device.type
     if dtype != torch.float64 and device != "meta" and torch.is_autocast_enabled(device):
         dtype = torch.get_autocast_dtype(device)
-    kernels = kernels and device in ("cpu", "meta") and rows.dtype in ROW_TYPES and dtype in ROW_TYPES
+    kernels = kernels and device in KERNEL_DEVICES and rows.dtype in ROW_TYPES and dtype in ROW_TYPES
     out: Tensor = _Embed.apply(rows, token_bytes, lengths, ids.to(torch.int64), code, dtype, kernels)
     return out
 
@@ -189,6 +198,21 @@ def _scatter_kernel(grad: Tensor, token_bytes: Tensor, lengths: Tensor, ids: Ten
 def _(grad: Tensor, token_bytes: Tensor, lengths: Tensor, ids: Tensor, char_dim: int, length_normalize: bool,
       z_normalize: bool, epsilon: float, centered: bool, dtype: torch.dtype) -> Tensor:
     return grad.new_empty((char_dim * token_bytes.shape[1], grad.shape[-1]), dtype=dtype)
+
+
+def _embed_on_cuda(*arguments: Any) -> Tensor:
+    from kronecker_cpp.torch import triton_kernels
+    return triton_kernels.embed(*arguments)
+
+
+def _scatter_on_cuda(*arguments: Any) -> Tensor:
+    from kronecker_cpp.torch import triton_kernels
+    return triton_kernels.scatter(*arguments)
+
+
+if "cuda" in KERNEL_DEVICES:
+    _embed_kernel.register_kernel("cuda", _embed_on_cuda)
+    _scatter_kernel.register_kernel("cuda", _scatter_on_cuda)
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

@@ -1,0 +1,68 @@
+#include "catch.hpp"
+#include "gpu_emulation.hpp"
+// The emulation comes before what includes the kernels.
+#include "gpu_checks.hpp"
+
+#include <stdexcept>
+
+namespace gpu = kronecker::gpu;
+using test_support::GpuCase;
+
+namespace {
+
+using FewOnGpu = test_support::EmulatedMachine<test_support::FewKernels>;
+
+/// Sizes at the ends of vectors, warps and blocks of tokens. cuda/emulated.cpp has more, and all types.
+const std::vector<GpuCase> few_gpu_sizes = {{1, 0}, {3, 31}, {96, 33}, {40, 1100}, {512, 5}};
+
+}  // namespace
+
+TEST_CASE("a GPU's embeddings of bfloat16 have the CPU's bits") {
+  std::mt19937 random(1);
+  for (GpuCase of : few_gpu_sizes) {
+    test_support::check_forward<FewOnGpu, Eigen::bfloat16, Eigen::bfloat16>(of, random);
+    of.has_own_rows = of.is_rounded = true;
+    test_support::check_forward<FewOnGpu, Eigen::bfloat16, Eigen::bfloat16>(of, random);
+    of.has_norm = true;
+    test_support::check_forward<FewOnGpu, Eigen::bfloat16, Eigen::bfloat16>(of, random);
+  }
+}
+
+TEST_CASE("a GPU's gradients have the CPU's bits") {
+  std::mt19937 random(2);
+  for (GpuCase of : few_gpu_sizes) {
+    test_support::check_gradient<FewOnGpu, Eigen::bfloat16>(of, random);
+    of.has_own_rows = of.is_rounded = true;
+    test_support::check_gradient<FewOnGpu, Eigen::bfloat16>(of, random);
+    of.has_norm = true;
+    test_support::check_gradient<FewOnGpu, Eigen::bfloat16>(of, random);
+  }
+}
+
+TEST_CASE("weights of bfloat16 as they lie have the CPU's bits on a GPU, forward and back") {
+  std::mt19937 random(3);
+  for (const GpuCase& of : few_gpu_sizes)
+    test_support::check_weights_as_they_lie<FewOnGpu, Eigen::bfloat16>(of, random);
+}
+
+TEST_CASE("a GPU's logits have the CPU's bits") {
+  std::mt19937 random(4);
+  test_support::check_logits<FewOnGpu>(random);
+}
+
+TEST_CASE("a GPU's calls refuse what they cannot do") {
+  std::mt19937 random(6);
+  const auto embedding = test_support::gpu_embedding<std::int8_t>({8, 0}, random);
+  FewOnGpu machine(random);
+  const gpu::EmbeddingArrays arrays = machine.place(embedding);
+  test_support::EmulatedGpu<test_support::FewKernels> device(random);
+  gpu::Forward call;
+  call.out_type = kronecker::kernels::RowType::int8;
+  CHECK_THROWS_AS(gpu::forward(device, arrays, call), std::invalid_argument);
+  call.out_type = kronecker::kernels::RowType::float32;
+  call.stride = 7;
+  CHECK(message_of<std::invalid_argument>([&] { gpu::forward(device, arrays, call); }) ==
+        "a stride of 7 is below d_model 8");
+  CHECK_THROWS_AS(gpu::length_rows(device, arrays, nullptr, nullptr), std::invalid_argument);
+  CHECK_THROWS_AS(gpu::forward(device, {}, {}), std::invalid_argument);
+}
