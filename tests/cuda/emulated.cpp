@@ -1,5 +1,4 @@
-// All kernels of the GPU integration, emulated, of all types and larger sizes; unit/gpu.cpp has the few that
-// compile fast.
+// All kernels of the GPU integration, emulated, of all types and larger sizes.
 
 #include "catch.hpp"
 #include "gpu_emulation.hpp"

@@ -1,3 +1,5 @@
+// The kernels of the GPU integration, emulated, that compile fast; emulated.cpp has all of them.
+
 #include "catch.hpp"
 #include "gpu_emulation.hpp"
 // The emulation comes before what includes the kernels.
@@ -12,7 +14,7 @@ namespace {
 
 using FewOnGpu = test_support::EmulatedMachine<test_support::FewKernels>;
 
-/// Sizes at the ends of vectors, warps and blocks of tokens. cuda/emulated.cpp has more, and all types.
+/// Sizes at the ends of vectors, warps and blocks of tokens.
 const std::vector<GpuCase> few_gpu_sizes = {{1, 0}, {3, 31}, {96, 33}, {40, 1100}, {512, 5}};
 
 }  // namespace
@@ -28,7 +30,7 @@ TEST_CASE("a GPU's embeddings of bfloat16 have the CPU's bits") {
   }
 }
 
-TEST_CASE("a GPU's gradients have the CPU's bits") {
+TEST_CASE("a GPU's gradients of bfloat16 have the CPU's bits") {
   std::mt19937 random(2);
   for (GpuCase of : few_gpu_sizes) {
     test_support::check_gradient<FewOnGpu, Eigen::bfloat16>(of, random);
@@ -45,7 +47,7 @@ TEST_CASE("weights of bfloat16 as they lie have the CPU's bits on a GPU, forward
     test_support::check_weights_as_they_lie<FewOnGpu, Eigen::bfloat16>(of, random);
 }
 
-TEST_CASE("a GPU's logits have the CPU's bits") {
+TEST_CASE("a GPU's logits have the CPU's bits, by few kernels") {
   std::mt19937 random(4);
   test_support::check_logits<FewOnGpu>(random);
 }
