@@ -5,7 +5,8 @@
 ///
 /// A kernel is a value with its arguments, and with `run(phase, round, place, shared)`, what one thread does.
 /// Between two phases, and between two rounds of them, all threads of a block wait for each other: so a loop
-/// over the threads of a block, phase after phase, does the same as the GPU (tests/support/gpu_emulation.hpp).
+/// over the threads of a block, phase after phase, does the same as the GPU
+/// (tests/support/gpu_emulation.hpp).
 
 #include <kronecker/kernels/row_type.hpp>
 #include <kronecker/namespace.hpp>
