@@ -25,26 +25,14 @@ const std::vector<GpuCase> gpu_sizes = {{1, 0},     {1, 33},   {3, 31},     {3, 
 TEMPLATE_TEST_CASE("a GPU's embeddings have the CPU's bits", "", float, Eigen::bfloat16, Eigen::half,
                    std::int8_t) {
   std::mt19937 random(1);
-  for (GpuCase of : gpu_sizes) {
+  for (const GpuCase& of : test_support::of_all_kinds(gpu_sizes))
     test_support::check_forward<Machine, TestType>(of, random);
-    of.has_own_rows = true;
-    test_support::check_forward<Machine, TestType>(of, random);
-    of.is_rounded = true;
-    test_support::check_forward<Machine, TestType>(of, random);
-    of.has_norm = true;
-    test_support::check_forward<Machine, TestType>(of, random);
-  }
 }
 
 TEMPLATE_TEST_CASE("a GPU's gradients have the CPU's bits", "", float, Eigen::bfloat16) {
   std::mt19937 random(2);
-  for (GpuCase of : gpu_sizes) {
+  for (const GpuCase& of : test_support::of_all_kinds(gpu_sizes))
     test_support::check_gradient<Machine, TestType>(of, random);
-    of.has_own_rows = of.is_rounded = true;
-    test_support::check_gradient<Machine, TestType>(of, random);
-    of.has_norm = true;
-    test_support::check_gradient<Machine, TestType>(of, random);
-  }
 }
 
 TEMPLATE_TEST_CASE("weights as they lie have the CPU's bits on a GPU, forward and back", "", float,

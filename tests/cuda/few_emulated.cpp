@@ -21,24 +21,14 @@ const std::vector<GpuCase> few_gpu_sizes = {{1, 0}, {3, 31}, {96, 33}, {40, 1100
 
 TEST_CASE("a GPU's embeddings of bfloat16 have the CPU's bits") {
   std::mt19937 random(1);
-  for (GpuCase of : few_gpu_sizes) {
+  for (const GpuCase& of : test_support::of_all_kinds(few_gpu_sizes))
     test_support::check_forward<FewOnGpu, Eigen::bfloat16, Eigen::bfloat16>(of, random);
-    of.has_own_rows = of.is_rounded = true;
-    test_support::check_forward<FewOnGpu, Eigen::bfloat16, Eigen::bfloat16>(of, random);
-    of.has_norm = true;
-    test_support::check_forward<FewOnGpu, Eigen::bfloat16, Eigen::bfloat16>(of, random);
-  }
 }
 
 TEST_CASE("a GPU's gradients of bfloat16 have the CPU's bits") {
   std::mt19937 random(2);
-  for (GpuCase of : few_gpu_sizes) {
+  for (const GpuCase& of : test_support::of_all_kinds(few_gpu_sizes))
     test_support::check_gradient<FewOnGpu, Eigen::bfloat16>(of, random);
-    of.has_own_rows = of.is_rounded = true;
-    test_support::check_gradient<FewOnGpu, Eigen::bfloat16>(of, random);
-    of.has_norm = true;
-    test_support::check_gradient<FewOnGpu, Eigen::bfloat16>(of, random);
-  }
 }
 
 TEST_CASE("weights of bfloat16 as they lie have the CPU's bits on a GPU, forward and back") {

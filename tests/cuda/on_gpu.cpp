@@ -66,43 +66,24 @@ const std::vector<GpuCase> small_sizes = {{1, 0}, {1, 33}, {3, 31}, {96, 1}, {96
 const std::vector<GpuCase> large_sizes = {{3, 4097},   {96, 4097}, {768, 33},
                                           {768, 4097}, {4096, 31}, {4096, 4097}};
 
-template <class Check>
-void for_each_size(bool is_large, const Check& check) {
-  for (const GpuCase& of : is_large ? large_sizes : small_sizes) check(of);
+template <class Scalar>
+void check_all_forward(const std::vector<GpuCase>& sizes, unsigned seed) {
+  std::mt19937 random(seed);
+  for (const GpuCase& of : test_support::of_all_kinds(sizes))
+    test_support::check_forward<Device, Scalar>(of, random);
 }
 
 template <class Scalar>
-void check_all_forward(bool is_large) {
-  std::mt19937 random(is_large ? 11 : 1);
-  for_each_size(is_large, [&](GpuCase of) {
-    test_support::check_forward<Device, Scalar>(of, random);
-    of.has_own_rows = true;
-    test_support::check_forward<Device, Scalar>(of, random);
-    of.is_rounded = true;
-    test_support::check_forward<Device, Scalar>(of, random);
-    of.has_norm = true;
-    test_support::check_forward<Device, Scalar>(of, random);
-  });
+void check_all_gradients(const std::vector<GpuCase>& sizes, unsigned seed) {
+  std::mt19937 random(seed);
+  for (const GpuCase& of : test_support::of_all_kinds(sizes))
+    test_support::check_gradient<Device, Scalar>(of, random);
 }
 
 template <class Scalar>
-void check_all_gradients(bool is_large) {
-  std::mt19937 random(is_large ? 12 : 2);
-  for_each_size(is_large, [&](GpuCase of) {
-    test_support::check_gradient<Device, Scalar>(of, random);
-    of.has_own_rows = of.is_rounded = true;
-    test_support::check_gradient<Device, Scalar>(of, random);
-    of.has_norm = true;
-    test_support::check_gradient<Device, Scalar>(of, random);
-  });
-}
-
-template <class Scalar>
-void check_all_weights_as_they_lie(bool is_large) {
-  std::mt19937 random(is_large ? 13 : 3);
-  for_each_size(is_large, [&](const GpuCase& of) {
-    test_support::check_weights_as_they_lie<Device, Scalar>(of, random);
-  });
+void check_all_weights_as_they_lie(const std::vector<GpuCase>& sizes, unsigned seed) {
+  std::mt19937 random(seed);
+  for (const GpuCase& of : sizes) test_support::check_weights_as_they_lie<Device, Scalar>(of, random);
 }
 
 }  // namespace
@@ -114,14 +95,14 @@ TEST_CASE("which device this is", "[small]") {
 
 TEMPLATE_TEST_CASE("embeddings have the CPU's bits", "[small]", float, Eigen::bfloat16, Eigen::half,
                    std::int8_t) {
-  check_all_forward<TestType>(false);
+  check_all_forward<TestType>(small_sizes, 1);
 }
 TEMPLATE_TEST_CASE("gradients have the CPU's bits", "[small]", float, Eigen::bfloat16) {
-  check_all_gradients<TestType>(false);
+  check_all_gradients<TestType>(small_sizes, 2);
 }
 TEMPLATE_TEST_CASE("weights as they lie have the CPU's bits, forward and back", "[small]", float,
                    Eigen::bfloat16, Eigen::half) {
-  check_all_weights_as_they_lie<TestType>(false);
+  check_all_weights_as_they_lie<TestType>(small_sizes, 3);
 }
 TEST_CASE("logits have the CPU's bits", "[small]") {
   std::mt19937 random(4);
@@ -134,12 +115,12 @@ TEST_CASE("ids outside the vocabulary are tokens without bytes, and counted", "[
 
 TEMPLATE_TEST_CASE("large calls: embeddings have the CPU's bits", "[large]", float, Eigen::bfloat16,
                    Eigen::half, std::int8_t) {
-  check_all_forward<TestType>(true);
+  check_all_forward<TestType>(large_sizes, 11);
 }
 TEMPLATE_TEST_CASE("large calls: gradients have the CPU's bits", "[large]", float, Eigen::bfloat16) {
-  check_all_gradients<TestType>(true);
+  check_all_gradients<TestType>(large_sizes, 12);
 }
 TEMPLATE_TEST_CASE("large calls: weights as they lie have the CPU's bits", "[large]", float, Eigen::bfloat16,
                    Eigen::half) {
-  check_all_weights_as_they_lie<TestType>(true);
+  check_all_weights_as_they_lie<TestType>(large_sizes, 13);
 }

@@ -24,6 +24,21 @@ struct GpuCase {
   int vocab_size = 300;
 };
 
+/// Each size as it is, with rows of their own, with rounded codes besides, and with a norm besides.
+inline std::vector<GpuCase> of_all_kinds(const std::vector<GpuCase>& sizes) {
+  std::vector<GpuCase> cases;
+  for (GpuCase of : sizes) {
+    cases.push_back(of);
+    of.has_own_rows = true;
+    cases.push_back(of);
+    of.is_rounded = true;
+    cases.push_back(of);
+    of.has_norm = true;
+    cases.push_back(of);
+  }
+  return cases;
+}
+
 /// Tokens of 0 to pos_dim bytes, of which some are frequent.
 inline kronecker::Vocabulary gpu_vocabulary(const GpuCase& of, std::mt19937& random) {
   std::vector<std::string> tokens(static_cast<std::size_t>(of.vocab_size));
