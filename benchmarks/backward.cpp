@@ -159,15 +159,14 @@ int main(int argc, char** argv) {
                     "besides: the table's gradient is as large as the table.",
                     {settings_are, "ids at a time", "table, ns/token", "Kronecker, ns/token", "ratio",
                      "clearing the table's, ms", "clearing Kronecker's, ms"}};
-    Table whole{"whole_gradient",
-                "The whole gradient of z-normalized rows, as a framework takes it, in milliseconds",
-                "Into memory that held anything before. Writing fills as much memory around the caches, "
-                "adding is what the "
-                "tokens add to rows that are there, and the mean is that of all rows, from the outputs' "
-                "gradients. The "
-                "four take turns; medians.",
-                {settings_are, "ids at a time", "writing", "adding", "mean", "gradient",
-                 "(gradient - adding - mean) / writing"}};
+    Table whole{
+        "whole_gradient",
+        "The whole gradient of z-normalized rows, as a framework takes it, in milliseconds",
+        "Into memory that held anything before. Writing fills as much memory around the caches, "
+        "adding is what the tokens add to rows that are there, and the mean is that of all rows, from the "
+        "outputs' gradients. The four take turns; medians.",
+        {settings_are, "ids at a time", "writing", "adding", "mean", "gradient",
+         "(gradient - adding - mean) / writing"}};
     Table head{"head_backward",
                "Gradient of the output head: of the projection and of the hidden states",
                "Against Eigen's two products with the table and into its gradient, with SSE2; medians.",

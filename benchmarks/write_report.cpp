@@ -2,9 +2,9 @@
 /// instructions, results.json, where what was not measured anew stays, and results.md; beside the folder, a
 /// results.md that shows the processors side by side; and a data file for each table that plots.gnuplot can
 /// draw.
-///     benchmark_write_report OUTPUT_FOLDER DATA_FOLDER RUN RESULT_FILE...     RUN names the run: full, quick
-///     benchmark_write_report                                         prints the name of the processor's
-///     folder
+///     benchmark_write_report OUTPUT_FOLDER DATA_FOLDER RUN RESULT_FILE...
+///     benchmark_write_report
+/// RUN names the run: full, quick. Without arguments, prints the name of the processor's folder.
 
 #include "machine.hpp"
 #include "report.hpp"

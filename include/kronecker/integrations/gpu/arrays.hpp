@@ -2,12 +2,10 @@
 
 /// An embedding as a GPU takes it: pointers to its arrays, and what a call adds to them.
 ///
-///     std::size_t size = kronecker::gpu::memory_size(embedding);          // bytes of device memory
-///     auto arrays = kronecker::gpu::place(embedding, memory, [](void* to, const void* from, std::size_t
-///     bytes) {
-///       cudaMemcpy(to, from, bytes, cudaMemcpyDefault);
-///     });
+///     std::size_t bytes = kronecker::gpu::memory_size(embedding);  // of device memory
+///     auto arrays = kronecker::gpu::place(embedding, memory, copy_to_device);
 ///
+/// with copy_to_device(to, from, bytes), which cudaMemcpy(to, from, bytes, cudaMemcpyDefault) is.
 /// Or the pointers are set one by one, to what an engine or a framework holds on the device already.
 
 #include <kronecker/kernels/row_type.hpp>
