@@ -4,9 +4,9 @@
 
 #include <kronecker/analysis/fit.hpp>
 
+#include <Eigen/QR>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <random>
 #include <set>
 
@@ -58,39 +58,9 @@ Doubles codes(const kronecker::DynamicEncoder& encoder, const Vocabulary& vocabu
   return all;
 }
 
-/// An X that makes A X - B least, by orthogonal columns (Gram and Schmidt): the largest that is left of a
-/// column is the next one, freed once more of what rounding left of those before, until nothing is left.
-Doubles least_squares(const Doubles& a, const Doubles& b) {
-  const Eigen::Index d = a.cols();
-  Doubles columns = a.transpose(), factors = Doubles::Zero(d, d);
-  const double least = 1e-10 * columns.rowwise().norm().maxCoeff();
-  std::vector<Eigen::Index> used, unused(static_cast<std::size_t>(d));
-  std::iota(unused.begin(), unused.end(), 0);
-  const auto take_off = [&](Eigen::Index of, Eigen::Index unit) {
-    const double part = columns.row(of).dot(columns.row(unit));
-    factors(unit, of) += part;
-    columns.row(of) -= part * columns.row(unit);
-  };
-  while (!unused.empty()) {
-    const auto next = std::ranges::max_element(unused, {}, [&](auto i) { return columns.row(i).norm(); });
-    const Eigen::Index column = *next;
-    for (const Eigen::Index before : used) take_off(column, before);
-    const double length = columns.row(column).norm();
-    if (length <= least) break;
-    columns.row(column) /= length;
-    factors(column, column) = length;
-    used.push_back(column);
-    unused.erase(next);
-    for (const Eigen::Index other : unused) take_off(other, column);
-  }
-  const Doubles parts = product(columns, b);
-  Doubles x = Doubles::Zero(d, b.cols());
-  for (std::size_t i = used.size(); i-- > 0;) {
-    Eigen::RowVectorXd row = parts.row(used[i]);
-    for (std::size_t j = i + 1; j < used.size(); ++j) row -= factors(used[i], used[j]) * x.row(used[j]);
-    x.row(used[i]) = row / factors(used[i], used[i]);
-  }
-  return x;
+/// An X that makes A X - B least.
+Doubles least_squares(const Eigen::MatrixXd& a, const Eigen::MatrixXd& b) {
+  return a.completeOrthogonalDecomposition().solve(b);
 }
 
 /// A table of the codes' own, and noise of `noise` times its size.
