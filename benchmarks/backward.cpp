@@ -1,5 +1,5 @@
 /// Gradients: of the embedding against adding into the gradient of a dense table, as a framework takes it
-/// against writing as much memory, and of the tied head against the two products, one thread.
+/// against writing as much memory, of the tied head against the two products, and the step, one thread.
 ///     benchmark_backward [--quick] [--json FILE]
 
 #include "contenders.hpp"
@@ -7,6 +7,7 @@
 
 #include <kronecker/training/arrays.hpp>
 #include <kronecker/training/gradient.hpp>
+#include <kronecker/training/optimizer.hpp>
 
 namespace {
 
@@ -125,6 +126,22 @@ void measure_whole_gradient(const Workload& work, Table& table) {
   }
 }
 
+// A step of AdamW, beside reading its gradient and changing weights, means and squares by it.
+void measure_step(const Workload& work, Table& table) {
+  auto embedding = work.embedding;
+  kronecker::AdamW optimizer(embedding);
+  kronecker::ProjectionGradient gradient(embedding);
+  const Matrix grad_out = Matrix::Random(2048, work.setting.d_model);
+  kronecker::accumulate_gradient(embedding, std::span(work.text.ids).first(2048), grad_out, gradient);
+  const std::span<const float> read = gradient.all();
+  std::vector<float> a(read.size()), b(read.size()), c(read.size());
+  const Contender step = [&](std::size_t) { optimizer.step(embedding, gradient); };
+  const Contender change = [&](std::size_t) { add_to_three(read, a.data(), b.data(), c.data()); };
+  const auto seconds = time_side_by_side({step, change}, 15);
+  table.rows.push_back({work.setting.name(), median(seconds[1]) * 1e3, median(seconds[0]) * 1e3,
+                        median_ratio(seconds[0], seconds[1])});
+}
+
 void measure_head(const Workload& work, int count, Table& table) {
   const kronecker::KroneckerHead head(work.embedding);
   kronecker::ProjectionGradient gradient(work.embedding);
@@ -167,6 +184,13 @@ int main(int argc, char** argv) {
         "outputs' gradients. The four take turns; medians.",
         {settings_are, "ids at a time", "writing", "adding", "mean", "gradient",
          "(gradient - adding - mean) / writing"}};
+    Table step{
+        "adamw_step",
+        "A step of AdamW, in milliseconds",
+        "Moving is to read as many numbers as the gradient has, and to read and write three times as many. "
+        "Besides that, a step reads the gradient for its mean, and the weights twice to center them. The "
+        "two take turns; medians.",
+        {settings_are, "moving", "step", "ratio"}};
     Table head{"head_backward",
                "Gradient of the output head: of the projection and of the hidden states",
                "Against Eigen's two products with the table and into its gradient, with SSE2; medians.",
@@ -175,10 +199,12 @@ int main(int argc, char** argv) {
       const Workload work(setting, options.quick);
       measure_embedding(work, embedding);
       measure_whole_gradient(work, whole);
+      measure_step(work, step);
       measure_head(work, 16, head);
     }
     report.add(std::move(embedding));
     report.add(std::move(whole));
+    report.add(std::move(step));
     report.add(std::move(head));
   });
 }

@@ -4,60 +4,13 @@
 #include "contenders.hpp"
 #include "machine.hpp"
 #include "report.hpp"
+#include "two_threads.hpp"
 
 #include <fmt/core.h>
-
-#include <atomic>
-#include <map>
-#include <thread>
 
 namespace {
 
 using namespace benchmarks;
-
-/// A second thread that waits for its half of a batch, spinning, as the pools of inference engines do.
-class Helper {
- public:
-  Helper() : thread_([this] { serve(); }) {}
-  ~Helper() {
-    work_ = nullptr;
-    ++given_;
-    thread_.join();
-  }
-  Helper(const Helper&) = delete;
-  Helper& operator=(const Helper&) = delete;
-
-  /// Runs `theirs` on the helper and `ours` here, and returns when both are done.
-  void run_both(const std::function<void()>& ours, const std::function<void()>& theirs) {
-    work_ = &theirs;
-    const unsigned ticket = ++given_;
-    ours();
-    while (done_ != ticket) std::this_thread::yield();
-  }
-
- private:
-  void serve() {
-    for (unsigned ticket = 1;; ++ticket) {
-      while (given_ != ticket) std::this_thread::yield();
-      if (work_ == nullptr) return;
-      (*work_)();
-      done_ = ticket;
-    }
-  }
-
-  const std::function<void()>* work_ = nullptr;  // handed over by given_
-  std::atomic<unsigned> given_ = 0, done_ = 0;
-  std::thread thread_;
-};
-
-/// The same with the first half of the ids here and the second on the helper.
-Embed with_two_threads(const Embed& embed, Helper& helper) {
-  return [embed, &helper](std::span<const TokenId> ids, std::span<float> out) {
-    const std::size_t half = ids.size() / 2, columns = out.size() / ids.size();
-    helper.run_both([&] { embed(ids.first(half), out.first(half * columns)); },
-                    [&] { embed(ids.subspan(half), out.subspan(half * columns)); });
-  };
-}
 
 struct Grid {
   std::vector<std::string> row_types;
@@ -121,7 +74,7 @@ class Shapes {
 
   Grid grid_;
   Text text_;
-  Helper helper_;
+  SecondThread helper_;
   Table ratios_, times_;
 };
 

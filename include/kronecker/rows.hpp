@@ -12,6 +12,8 @@
 /// type in which they are stored.
 
 #include <kronecker/error.hpp>
+#include <kronecker/kernels/instruction_set.hpp>
+#include <kronecker/kernels/row_sums.hpp>
 #include <kronecker/kernels/row_type.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/projection.hpp>
@@ -48,10 +50,11 @@ inline void check_finite(const LearnedProjection& projection, std::string_view w
 /// product could be fused with what follows.
 inline std::vector<double> mean_row(std::span<const float> rows, int d_model) {
   const auto columns = static_cast<std::size_t>(d_model);
-  std::vector<double> mean(columns, 0.0);
-  for (std::size_t i = 0; i < rows.size(); i += columns)
-    for (std::size_t column = 0; column < columns; ++column) mean[column] += rows[i + column];
-  for (double& value : mean) value /= static_cast<double>(rows.size() / columns);
+  const std::size_t count = rows.size() / columns;
+  std::vector<double> mean(columns);
+  kernels::sum_rows<kernels::RowType::float32>(
+      kernels::instruction_set(), {rows.data(), count, columns, 0, columns}, nullptr, mean.data());
+  for (double& value : mean) value /= static_cast<double>(count);
   return mean;
 }
 

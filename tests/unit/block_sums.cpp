@@ -120,7 +120,7 @@ TEST_CASE("rows that no token lights are written with what they are to hold, and
     }
 }
 
-TEST_CASE("the tokens of a block are sorted by cells, position by position, in their order") {
+TEST_CASE("the tokens of a block are sorted by position, then by byte, and stay in their order") {
   const std::uint8_t bytes[] = {7, 9, 0, 0, 9, 9}, lengths[] = {2, 0, 2};
   const float scales[] = {0, 1, 2};
   const std::int32_t ids[] = {2, 0, 1, 2};
@@ -130,10 +130,10 @@ TEST_CASE("the tokens of a block are sorted by cells, position by position, in t
   const kernels::BlockByCell block = by_cell.view();
   REQUIRE(block.cell_count == 3);
   const auto cell = [&](std::size_t i) { return std::pair(block.cells[i].cell, block.cells[i].end); };
-  CHECK(cell(0) == std::pair(18u, 2u));
-  CHECK(cell(1) == std::pair(14u, 3u));
+  CHECK(cell(0) == std::pair(14u, 1u));
+  CHECK(cell(1) == std::pair(18u, 3u));
   CHECK(cell(2) == std::pair(19u, 6u));
-  CHECK(std::vector(block.tokens, block.tokens + 6) == std::vector<std::uint16_t>{0, 3, 1, 0, 1, 3});
+  CHECK(std::vector(block.tokens, block.tokens + 6) == std::vector<std::uint16_t>{1, 0, 3, 0, 1, 3});
   CHECK(block.token_count == 3);
   CHECK(std::vector(block.scales, block.scales + 4) == std::vector<float>{2, 2, 0, 2});
 }

@@ -6,9 +6,11 @@
 #include <kronecker/kernels/row_type.hpp>
 
 #include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #ifdef __clang__

@@ -9,6 +9,8 @@
 
 #include <kronecker/embedding.hpp>
 #include <kronecker/error.hpp>
+#include <kronecker/kernels/adamw.hpp>
+#include <kronecker/kernels/instruction_set.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/rows.hpp>
 #include <kronecker/training/gradient.hpp>
@@ -49,24 +51,35 @@ inline void check_setting(const char* name, float value, float end) {
 
 inline void check_learning_rate(float rate) { check_setting("learning_rate", rate, 3e38f); }
 
-/// What the optimizers share: the gradient is checked and centered, and the rows are centered after the step.
-/// `step(weights, slopes, first)` changes the weights of a row, the first of which is that of number `first`;
-/// the rows of their own come after those of the projection, and the norm's weight last.
+/// Throws std::invalid_argument if a number of the gradient is not finite. `mean` is what is subtracted.
+inline void check_finite(const ProjectionGradient& gradient, std::span<const double> mean) {
+  // The mean of a column is finite if, and only if, its numbers are.
+  const bool is_known = gradient.is_centered() &&
+                        std::all_of(mean.begin(), mean.end(), [](double value) { return is_finite(value); });
+  const std::size_t begin = is_known ? gradient.values().size() : 0;
+  const std::span<const float> sums = gradient.all();
+  const std::size_t i = begin + first_not_finite(sums.subspan(begin));
+  if (i < sums.size())
+    fail<std::invalid_argument>("gradient (", i % mean.size(), ", ", i / mean.size(), ") is ", sums[i],
+                                ": it must be finite");
+}
+
+/// What the optimizers share: the gradient is checked, centered as it is read, and the rows are centered
+/// after the step. `step(weights, slopes, first)` changes the weights of a row, the first of which is that of
+/// number `first`; the rows of their own come after those of the projection, and the norm's weight last.
 template <class Step>
 void change_rows(KroneckerEmbedding<float>& embedding, const ProjectionGradient& gradient, Step step) {
   gradient.check_fits(embedding);
-  const auto columns = static_cast<std::size_t>(gradient.d_model());
-  const std::span<const float> sums = gradient.all();
-  if (const std::size_t i = first_not_finite(sums); i < sums.size())
-    fail<std::invalid_argument>("gradient (", i % columns, ", ", i / columns, ") is ", sums[i],
-                                ": it must be finite");
   const std::vector<double> mean = gradient.subtracted();
+  check_finite(gradient, mean);
+  const std::size_t columns = mean.size();
+  const std::span<const float> sums = gradient.all();
   std::vector<float> slopes(columns);
   embedding.update_rows([&](std::span<float> weights) {
     for (std::size_t first = 0; first < weights.size(); first += columns) {
       for (std::size_t column = 0; column < columns; ++column)
         slopes[column] = static_cast<float>(sums[first + column] - mean[column]);
-      step(weights.subspan(first, columns), std::span<const float>(slopes), first);
+      step(weights.subspan(first, columns), slopes, first);
     }
   });
   std::size_t done = gradient.values().size();
@@ -85,15 +98,9 @@ class WeightState {
       : values_(ProjectionGradient::count_for(embedding), 0.0f) {}
 
   std::span<const float> span() const noexcept { return values_; }
-  /// Those of a row.
-  std::span<float> part(std::size_t first, std::size_t count) noexcept {
+  /// Those of the row whose first number is `first`.
+  std::span<float> row(std::size_t first, std::size_t count) noexcept {
     return std::span(values_).subspan(first, count);
-  }
-
-  /// Puts zero for what has decayed below the normal numbers, with which processors are many times slower.
-  static void drop_denormals(std::span<float> numbers) noexcept {
-    for (float& number : numbers)
-      number = std::abs(number) < (std::numeric_limits<float>::min)() ? 0.0f : number;
   }
 
   void check_gradient_size(const ProjectionGradient& gradient) const {
@@ -157,20 +164,17 @@ class AdamW {
     const double steps = static_cast<double>(steps_ + 1);
     const auto step_size = static_cast<float>(options_.learning_rate / (1 - std::pow(options_.beta1, steps)));
     const auto root_correction = static_cast<float>(std::sqrt(1 - std::pow(options_.beta2, steps)));
-    const AdamWOptions options = options_;  // copies, which writing to the state cannot change
-    const float kept = 1 - options.learning_rate * options.weight_decay;
-    detail::change_rows(embedding, gradient, [&](auto weights, auto slopes, std::size_t first) {
-      const std::span<float> means = means_.part(first, weights.size());
-      const std::span<float> squares = squares_.part(first, weights.size());
-      for (std::size_t i = 0; i < weights.size(); ++i) {
-        means[i] = options.beta1 * means[i] + (1 - options.beta1) * slopes[i];
-        squares[i] = options.beta2 * squares[i] + (1 - options.beta2) * slopes[i] * slopes[i];
-        const float deviation = std::sqrt(squares[i]) / root_correction + options.epsilon;
-        weights[i] = kept * weights[i] - step_size * means[i] / deviation;
-      }
-      detail::WeightState::drop_denormals(means);
-      detail::WeightState::drop_denormals(squares);
-    });
+    const kernels::AdamWFactors factors{
+        options_.beta1, options_.beta2,  1 - options_.learning_rate * options_.weight_decay,
+        step_size,      root_correction, options_.epsilon};
+    detail::change_rows(
+        embedding, gradient, [&](std::span<float> weights, std::span<const float> slopes, std::size_t first) {
+          kernels::adamw(
+              kernels::instruction_set(),
+              {weights.size(), weights.data(), slopes.data(), means_.row(first, weights.size()).data(),
+               squares_.row(first, weights.size()).data()},
+              factors);
+        });
     ++steps_;
   }
 
@@ -223,13 +227,17 @@ class Sgd {
   void step(KroneckerEmbedding<float>& embedding, const ProjectionGradient& gradient) {
     velocity_.check_gradient_size(gradient);
     const SgdOptions options = options_;  // copies, which writing to the state cannot change
-    detail::change_rows(embedding, gradient, [&](auto weights, auto slopes, std::size_t first) {
-      const std::span<float> velocity = velocity_.part(first, weights.size());
-      for (std::size_t i = 0; i < weights.size(); ++i)
-        velocity[i] = options.momentum * velocity[i] + slopes[i] + options.weight_decay * weights[i];
-      detail::WeightState::drop_denormals(velocity);
-      for (std::size_t i = 0; i < weights.size(); ++i) weights[i] -= options.learning_rate * velocity[i];
-    });
+    detail::change_rows(
+        embedding, gradient, [&](std::span<float> weights, std::span<const float> slopes, std::size_t first) {
+          const std::span<float> velocity = velocity_.row(first, weights.size());
+          for (std::size_t i = 0; i < weights.size(); ++i) {
+            velocity[i] = options.momentum * velocity[i] + slopes[i] + options.weight_decay * weights[i];
+            // What has decayed below the normal numbers, with which processors are many times slower, is
+            // zero.
+            if (std::abs(velocity[i]) < (std::numeric_limits<float>::min)()) velocity[i] = 0;
+            weights[i] -= options.learning_rate * velocity[i];
+          }
+        });
     ++steps_;
   }
 

@@ -11,7 +11,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <span>
 
@@ -32,17 +31,18 @@ class TokensByCell {
   /// cell `code_dim` + i, and lit with the factor 1. O(tokens * bytes).
   void assign(const kernels::Tokens& tokens, std::span<const std::uint32_t> own_rows = {},
               std::size_t code_dim = 0) noexcept {
-    std::size_t longest = 0;
     for (std::size_t i = 0; i < tokens.count; ++i) {
       const bool is_own = !own_rows.empty() && own_rows[i] != kernels::no_own_row;
       code_lengths_[i] = is_own ? std::uint8_t{0} : tokens.lengths[static_cast<std::size_t>(tokens.ids[i])];
       scales_[i] = is_own ? 1.0f : tokens.scales[code_lengths_[i]];
-      longest = (std::max)(longest, std::size_t{code_lengths_[i]});
+      longer_[i] = static_cast<std::uint16_t>(i);
     }
-    cell_count_ = token_count_ = size_ = 0;
-    for (std::size_t position = 0; position < longest; ++position) {
+    cell_count_ = size_ = 0;
+    keep_longer(tokens.count, 0);
+    token_count_ = longer_count_;
+    for (std::size_t position = 0; longer_count_ > 0; ++position) {
       add_position(tokens, position);
-      if (position == 0) token_count_ = size_;
+      keep_longer(longer_count_, position + 1);
     }
     if (!own_rows.empty()) add_own_rows(own_rows, code_dim);
   }
@@ -54,7 +54,6 @@ class TokensByCell {
 
  private:
   static constexpr std::size_t most_bytes = 256;
-  static constexpr auto none = (std::numeric_limits<std::uint16_t>::max)();
 
   /// Sorts the tokens that have rows of their own by those.
   void add_own_rows(std::span<const std::uint32_t> own_rows, std::size_t code_dim) noexcept {
@@ -75,33 +74,33 @@ class TokensByCell {
     }
   }
 
-  /// Strings the tokens of each byte into a list, and writes the lists one after the other.
-  void add_position(const kernels::Tokens& tokens, std::size_t position) noexcept {
-    std::array<std::uint16_t, most_bytes> first, last;
-    std::array<std::uint16_t, kernels::tokens_in_block> next;
-    std::array<std::uint8_t, most_bytes> found;
-    std::size_t found_count = 0;
-    first.fill(none);
-    last.fill(none);
-    for (std::size_t i = 0; i < tokens.count; ++i) {
-      if (code_lengths_[i] <= position) continue;
-      const auto token = static_cast<std::uint16_t>(i);
-      const std::uint8_t byte = tokens.bytes[static_cast<std::size_t>(tokens.ids[i]) * pos_dim_ + position];
-      if (first[byte] == none) {
-        first[byte] = token;
-        found[found_count++] = byte;
-      } else {
-        next[last[byte]] = token;
-      }
-      last[byte] = token;
-      next[token] = none;
+  /// Of the first `count` that are listed as longer, keeps those of more than `length` bytes. Neither this
+  /// nor the next has a branch that a processor would have to guess.
+  void keep_longer(std::size_t count, std::size_t length) noexcept {
+    longer_count_ = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      longer_[longer_count_] = longer_[i];
+      longer_count_ += std::size_t{code_lengths_[longer_[i]] > length};
     }
-    for (std::size_t i = 0; i < found_count; ++i) {
-      for (std::uint16_t token = first[found[i]]; token != none; token = next[token])
-        tokens_[size_++] = token;
-      cells_[cell_count_++] = {static_cast<std::uint32_t>(cell_of(found[i], position, pos_dim_)),
+  }
+
+  /// Sorts the tokens that have a byte at `position` by it, by counting.
+  void add_position(const kernels::Tokens& tokens, std::size_t position) noexcept {
+    std::array<std::uint32_t, most_bytes> places = {};
+    for (std::size_t i = 0; i < longer_count_; ++i) {
+      const auto id = static_cast<std::size_t>(tokens.ids[longer_[i]]);
+      bytes_[i] = tokens.bytes[id * pos_dim_ + position];
+      ++places[bytes_[i]];
+    }
+    for (std::size_t byte = 0; byte < most_bytes; ++byte) {
+      const std::uint32_t count = places[byte];
+      places[byte] = static_cast<std::uint32_t>(size_);
+      if (count == 0) continue;
+      size_ += count;
+      cells_[cell_count_++] = {static_cast<std::uint32_t>(cell_of(byte, position, pos_dim_)),
                                static_cast<std::uint32_t>(size_)};
     }
+    for (std::size_t i = 0; i < longer_count_; ++i) tokens_[places[bytes_[i]]++] = longer_[i];
   }
 
   std::size_t pos_dim_;
@@ -109,7 +108,9 @@ class TokensByCell {
   std::unique_ptr<kernels::CellEnd[]> cells_;
   std::array<float, kernels::tokens_in_block> scales_;
   std::array<std::uint8_t, kernels::tokens_in_block> code_lengths_;  // 0 for a row of its own
-  std::size_t cell_count_ = 0, token_count_ = 0, size_ = 0;
+  std::array<std::uint8_t, kernels::tokens_in_block> bytes_;  // at a position, of the tokens that are longer
+  std::array<std::uint16_t, kernels::tokens_in_block> longer_;  // those that have a byte there
+  std::size_t longer_count_ = 0, cell_count_ = 0, token_count_ = 0, size_ = 0;
 };
 
 }  // namespace KRONECKER_NAMESPACE::detail
