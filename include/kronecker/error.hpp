@@ -8,10 +8,10 @@
 /// shown_text.hpp says. Where exceptions are switched off, the message goes to standard error and the program
 /// aborts.
 
+#include <kronecker/bit_cast.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/shown_text.hpp>
 
-#include <bit>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -91,19 +91,19 @@ template <class Error, class... Parts>
 /// Whether a number is neither NaN nor infinite, read from its bits: -ffast-math folds std::isfinite away.
 inline bool is_finite(float value) noexcept {
   constexpr std::uint32_t exponent = 0x7f800000u;
-  return (std::bit_cast<std::uint32_t>(value) & exponent) != exponent;
+  return (bit_cast<std::uint32_t>(value) & exponent) != exponent;
 }
 
 /// The same of numbers that are not positive, in two comparisons.
 inline bool is_finite_and_not_positive(float value) noexcept {
   constexpr std::uint32_t sign = 0x80000000u, exponent = 0x7f800000u;
-  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const auto bits = bit_cast<std::uint32_t>(value);
   return bits == 0 || bits - sign < exponent;
 }
 
 inline bool is_finite(double value) noexcept {
   constexpr std::uint64_t exponent = 0x7ff0000000000000u;
-  return (std::bit_cast<std::uint64_t>(value) & exponent) != exponent;
+  return (bit_cast<std::uint64_t>(value) & exponent) != exponent;
 }
 
 /// Throws std::invalid_argument unless the `found` numbers of `what` are (rows, columns). Divides, because a
@@ -118,8 +118,7 @@ inline void check_shape(std::string_view what, std::size_t found, std::size_t ro
 inline std::size_t first_not_finite(std::span<const float> values) noexcept {
   constexpr std::uint32_t exponent = 0x7f800000u, least_of_exponent = 0x00800000u;
   std::uint32_t sums = 0;  // of each exponent and 1: only the largest exponent's reaches the last bit
-  for (const float value : values)
-    sums |= (std::bit_cast<std::uint32_t>(value) & exponent) + least_of_exponent;
+  for (const float value : values) sums |= (bit_cast<std::uint32_t>(value) & exponent) + least_of_exponent;
   if (sums >> 31 == 0) return values.size();
   std::size_t i = 0;
   while (is_finite(values[i])) ++i;

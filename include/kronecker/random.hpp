@@ -7,9 +7,9 @@
 /// rounds exactly, and no product is ever added to anything but another exact product, so that a compiler
 /// that fuses multiplications with additions changes nothing.
 
+#include <kronecker/bit_cast.hpp>
 #include <kronecker/namespace.hpp>
 
-#include <bit>
 #include <cmath>
 #include <cstdint>
 
@@ -20,9 +20,9 @@ namespace KRONECKER_NAMESPACE::detail {
 /// of 2.
 inline double portable_log(double x) noexcept {
   constexpr double log2_of_e = 1.4426950408889634;
-  const auto bits = std::bit_cast<std::uint64_t>(x);
+  const auto bits = bit_cast<std::uint64_t>(x);
   auto exponent = static_cast<int>(bits >> 52) - 1023;
-  auto mantissa = std::bit_cast<double>((bits & 0xFFFFFFFFFFFFFull) | 0x3FF0000000000000ull);
+  auto mantissa = bit_cast<double>((bits & 0xFFFFFFFFFFFFFull) | 0x3FF0000000000000ull);
   if (mantissa > 1.5) {
     mantissa /= 2;
     ++exponent;

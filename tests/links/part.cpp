@@ -6,7 +6,6 @@
 #include <kronecker/training/gradient.hpp>
 
 #include <array>
-#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
@@ -18,7 +17,8 @@ namespace {
 constexpr std::size_t d_model = 48;
 
 std::uint64_t hash_of(std::uint64_t hash, std::span<const float> values) {
-  for (const float value : values) hash = (hash ^ std::bit_cast<std::uint32_t>(value)) * 0x100000001b3u;
+  for (const float value : values)
+    hash = (hash ^ kronecker::detail::bit_cast<std::uint32_t>(value)) * 0x100000001b3u;
   return hash;
 }
 

@@ -6,7 +6,6 @@
 #include <kronecker/kronecker.hpp>
 #include <kronecker/training/gradient.hpp>
 
-#include <bit>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -16,7 +15,7 @@ namespace {
 class Checksum {
  public:
   void add(float value) {
-    sum_ ^= std::bit_cast<std::uint32_t>(value);
+    sum_ ^= kronecker::detail::bit_cast<std::uint32_t>(value);
     sum_ *= 0x100000001b3u;
   }
   void add(const kronecker::RowMajorMatrix<float>& values) {

@@ -9,6 +9,7 @@
 
 #include "catch.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <random>
@@ -75,6 +76,10 @@ struct Floats {
 inline bool same_bits(const Floats& a, const Floats& b) {
   return a.rows == b.rows && a.columns == b.columns &&
          std::memcmp(a.values, b.values, static_cast<std::size_t>(a.rows * a.columns) * sizeof(float)) == 0;
+}
+
+inline bool equal_numbers(std::span<const float> a, std::span<const float> b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end());
 }
 
 /// Normal numbers, deviation 1.

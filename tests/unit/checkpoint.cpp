@@ -25,14 +25,13 @@ void write_matrices(const std::filesystem::path& path, const std::vector<std::st
                     const RowMajorMatrix<Scalar>& matrix) {
   std::vector<kronecker::TensorToWrite> tensors;
   for (const std::string& name : names)
-    tensors.push_back(
-        {name,
-         std::string(kronecker::detail::tensor_type_name<Scalar>()),
-         {static_cast<std::size_t>(matrix.rows()), static_cast<std::size_t>(matrix.cols())},
-         [&](std::ostream& file) {
-           file.write(reinterpret_cast<const char*>(matrix.data()),
-                      static_cast<std::streamsize>(static_cast<std::size_t>(matrix.size()) * sizeof(Scalar)));
-         }});
+    tensors.push_back({name,
+                       std::string(kronecker::detail::tensor_type_name<Scalar>()),
+                       {static_cast<std::size_t>(matrix.rows()), static_cast<std::size_t>(matrix.cols())},
+                       [&](std::ostream& file) {
+                         kronecker::write_little_endian<Scalar>(
+                             file, {matrix.data(), static_cast<std::size_t>(matrix.size())});
+                       }});
   kronecker::write_safetensors(path, tensors);
 }
 
@@ -140,10 +139,7 @@ TEST_CASE("a vocabulary that Model2Vec quantized is read as the table that it st
   const ScratchFolder folder("checkpoint");
   const auto path = folder / "model.safetensors";
   const auto writer = [](const auto& numbers) {
-    return [&numbers](std::ostream& file) {
-      file.write(reinterpret_cast<const char*>(numbers.data()),
-                 static_cast<std::streamsize>(numbers.size() * sizeof numbers[0]));
-    };
+    return [&numbers](std::ostream& file) { kronecker::write_little_endian(file, std::span(numbers)); };
   };
   const std::vector<float> embeddings = {1, 2, 10, 20};
   std::vector<std::int64_t> mapping = {1, 0, 1};
@@ -209,16 +205,16 @@ TEST_CASE("a checkpoint of the production layer is imported, saved and exported"
   const RowMajorMatrix<Eigen::bfloat16> weight =
       test_support::random_matrix(d_model, code_dim, 1).cast<Eigen::bfloat16>();
   const std::vector<float> norm(d_model, 1.5f);
-  kronecker::write_safetensors(
-      path, {{"model.pf_to_model.weight",
-              "BF16",
-              {d_model, code_dim},
-              [&](std::ostream& file) {
-                file.write(reinterpret_cast<const char*>(weight.data()), std::streamsize{2} * weight.size());
-              }},
-             {"model.embed_norm.weight", "F32", {d_model}, [&](std::ostream& file) {
-                file.write(reinterpret_cast<const char*>(norm.data()), std::streamsize{4} * d_model);
-              }}});
+  kronecker::write_safetensors(path, {{"model.pf_to_model.weight",
+                                       "BF16",
+                                       {d_model, code_dim},
+                                       [&](std::ostream& file) {
+                                         kronecker::write_little_endian<Eigen::bfloat16>(
+                                             file, {weight.data(), static_cast<std::size_t>(weight.size())});
+                                       }},
+                                      {"model.embed_norm.weight", "F32", {d_model}, [&](std::ostream& file) {
+                                         kronecker::write_little_endian<float>(file, norm);
+                                       }}});
 
   const KroneckerEncoder<256, 8> encoder({.rounding = kronecker::CodeRounding::bfloat16});
   const std::vector<std::string> tokens = {"the", " of", "x", "", "longer than eight"};

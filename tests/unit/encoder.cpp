@@ -3,7 +3,7 @@
 
 #include <kronecker/encoder.hpp>
 
-#include <bit>
+#include <algorithm>
 #include <limits>
 #include <random>
 #include <set>
@@ -95,8 +95,9 @@ TEST_CASE("the reference's odd arguments give its code or a clear error") {
     for (int i = 0; i < static_cast<int>(length); ++i)
       token += static_cast<char>(values[static_cast<std::size_t>(i)]);
 
-    if (golden["result"].contains("raises") &&
-        std::ranges::any_of(token, [&](char byte) { return static_cast<unsigned char>(byte) >= char_dim; })) {
+    if (golden["result"].contains("raises") && std::any_of(token.begin(), token.end(), [&](char byte) {
+          return static_cast<unsigned char>(byte) >= char_dim;
+        })) {
       CHECK(message_of<std::invalid_argument>([&] { encoder.encode(token); }) ==
             "byte 200 at position 0 is outside the alphabet of char_dim 128");
       continue;
@@ -153,10 +154,10 @@ TEST_CASE("rounded codes hold the two values that PyTorch rounds to bfloat16, bi
       CHECK(static_cast<int>((code.array() == unlit).count()) == encoder.code_dim() - length);
       for (const int cell : encoder.cells(token)) {
         CHECK(code[cell] == lit);
-        CHECK(std::bit_cast<std::uint32_t>(code[cell]) ==
+        CHECK(kronecker::detail::bit_cast<std::uint32_t>(code[cell]) ==
               std::stoul(golden["lit_bits"].get<std::string>(), nullptr, 16) << 16);
       }
-      CHECK(std::bit_cast<std::uint32_t>(code[encoder.code_dim() - 1]) ==
+      CHECK(kronecker::detail::bit_cast<std::uint32_t>(code[encoder.code_dim() - 1]) ==
             std::stoul(golden["unlit_bits"].get<std::string>(), nullptr, 16) << 16);
       CHECK(encoder.encode_all(std::vector{token}).row(0).transpose() == code);
       CHECK(encoder.decode(code) == token);

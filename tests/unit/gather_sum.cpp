@@ -9,7 +9,6 @@
 
 #include <Eigen/Core>
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -127,7 +126,7 @@ std::vector<float> floats_of_every_kind(std::mt19937& random) {
       const auto anything = static_cast<std::uint32_t>(random());
       const std::uint32_t kept = ~std::uint32_t{0} << (8 + i % 16);
       const std::uint32_t mantissa = (anything & kept) + (i % 3) - 1 + (i % 4 == 0 ? anything & 0xff : 0);
-      numbers.push_back(std::bit_cast<float>(exponent << 23 | (mantissa & 0x7fffffu)));
+      numbers.push_back(kronecker::detail::bit_cast<float>(exponent << 23 | (mantissa & 0x7fffffu)));
     }
   return numbers;
 }

@@ -4,7 +4,6 @@
 
 #include <kronecker/vocabularies/gguf.hpp>
 
-#include <bit>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -64,19 +63,19 @@ const std::string piece_space = "\xE2\x96\x81";
 TEST_CASE("values of every type are read") {
   for (const std::uint32_t version : {2u, 3u}) {
     const GgufMetadata metadata = parse_gguf_metadata(
-        "file",
-        file(
-            {entry("u8", u8, "\xFF"), entry("i8", i8, "\xFF"), entry("u16", u16, "\xFE\xFF"),
-             entry("i16", i16, "\xFE\xFF"), entry("u32", u32, bytes(4000000000u)),
-             entry("i32", i32, bytes(-5)), entry("f32", f32, bytes(std::bit_cast<std::uint32_t>(1.5f))),
-             entry("true", boolean, "\1"), entry("text", text, string("a")),
-             entry("u64", u64, bytes(~std::uint64_t{0})), entry("i64", i64, bytes(std::int64_t{-6})),
-             entry("f64", f64, bytes(std::bit_cast<std::uint64_t>(0.1))),
-             entry("u16s", array, array_of(u16, 2, "\1\2\3\4")), entry("i8s", array, array_of(i8, 1, "\x80")),
-             entry("truths", array, array_of(boolean, 2, std::string("\1\0", 2))),
-             entry("texts", array, array_of(text, 2, string("b") + string(""))),
-             entry("f32s", array, array_of(f32, 0, ""))},
-            version));
+        "file", file({entry("u8", u8, "\xFF"), entry("i8", i8, "\xFF"), entry("u16", u16, "\xFE\xFF"),
+                      entry("i16", i16, "\xFE\xFF"), entry("u32", u32, bytes(4000000000u)),
+                      entry("i32", i32, bytes(-5)),
+                      entry("f32", f32, bytes(kronecker::detail::bit_cast<std::uint32_t>(1.5f))),
+                      entry("true", boolean, "\1"), entry("text", text, string("a")),
+                      entry("u64", u64, bytes(~std::uint64_t{0})), entry("i64", i64, bytes(std::int64_t{-6})),
+                      entry("f64", f64, bytes(kronecker::detail::bit_cast<std::uint64_t>(0.1))),
+                      entry("u16s", array, array_of(u16, 2, "\1\2\3\4")),
+                      entry("i8s", array, array_of(i8, 1, "\x80")),
+                      entry("truths", array, array_of(boolean, 2, std::string("\1\0", 2))),
+                      entry("texts", array, array_of(text, 2, string("b") + string(""))),
+                      entry("f32s", array, array_of(f32, 0, ""))},
+                     version));
     CHECK(metadata.values.size() == 17);
     CHECK(*metadata.find<std::uint64_t>("u8") == 255);
     CHECK(*metadata.find<std::int64_t>("i8") == -1);

@@ -36,7 +36,8 @@ std::vector<Neighbor> ranked(const Vocabulary& vocabulary, const Encoder& encode
   std::vector<Neighbor> tokens;
   for (TokenId id = 0; id < vocabulary.size(); ++id)
     if (!encoder.truncate(vocabulary.bytes(id)).empty()) tokens.push_back({id, cosine(id)});
-  std::ranges::stable_sort(tokens, std::ranges::greater(), &Neighbor::cosine);
+  std::stable_sort(tokens.begin(), tokens.end(),
+                   [](const Neighbor& a, const Neighbor& b) { return a.cosine > b.cosine; });
   return tokens;
 }
 
@@ -196,8 +197,9 @@ TEST_CASE("to an empty query all tokens are equally near") {
 TEST_CASE("what stands behind a token's bytes is not compared") {
   using Bytes = kronecker::SharedArray<std::uint8_t>;
   const auto array = [](std::vector<std::uint8_t> values) {
-    return Bytes::make(values.size(),
-                       [&](std::span<std::uint8_t> to) { std::ranges::copy(values, to.begin()); });
+    return Bytes::make(values.size(), [&](std::span<std::uint8_t> to) {
+      std::copy(values.begin(), values.end(), to.begin());
+    });
   };
   const KroneckerEncoder<256, 4> encoder;
   const TokenBytes token_bytes(array({'a', 'b', 'c', 'd', 'a', 'b', 'c', 'd'}), array({2, 4}), 256, 4, 0);

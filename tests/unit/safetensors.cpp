@@ -17,10 +17,8 @@ namespace {
 template <class T>
 TensorToWrite tensor_of(std::string name, std::string type, std::vector<std::size_t> shape,
                         const std::vector<T>& values) {
-  return {std::move(name), std::move(type), std::move(shape), [&values](std::ostream& file) {
-            file.write(reinterpret_cast<const char*>(values.data()),
-                       static_cast<std::streamsize>(values.size() * sizeof(T)));
-          }};
+  return {std::move(name), std::move(type), std::move(shape),
+          [&values](std::ostream& file) { kronecker::write_little_endian<T>(file, values); }};
 }
 
 /// A file with this header, as it stands, and so many bytes of values.

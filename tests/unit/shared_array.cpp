@@ -22,18 +22,18 @@ TEST_CASE("copies of an array share its values") {
 
 TEST_CASE("an array starts on a cache line") {
   for (std::size_t size = 1; size < 40; ++size) {
-    const auto array =
-        SharedArray<std::uint8_t>::make(size, [](std::span<std::uint8_t> v) { std::ranges::fill(v, 0); });
+    const auto array = SharedArray<std::uint8_t>::make(
+        size, [](std::span<std::uint8_t> v) { std::fill(v.begin(), v.end(), std::uint8_t{0}); });
     CHECK(reinterpret_cast<std::uintptr_t>(array.data()) % 64 == 0);
   }
 }
 
 TEST_CASE("a large array starts where a huge page can") {
   constexpr std::size_t size = (std::size_t{2} << 20) + 5;
-  const auto array =
-      SharedArray<std::uint8_t>::make(size, [](std::span<std::uint8_t> v) { std::ranges::fill(v, 7); });
+  const auto array = SharedArray<std::uint8_t>::make(
+      size, [](std::span<std::uint8_t> v) { std::fill(v.begin(), v.end(), std::uint8_t{7}); });
   CHECK(reinterpret_cast<std::uintptr_t>(array.data()) % (std::size_t{2} << 20) == 0);
-  CHECK(std::ranges::count(array.span(), 7) == static_cast<std::ptrdiff_t>(size));
+  CHECK(std::count(array.data(), array.data() + size, 7) == static_cast<std::ptrdiff_t>(size));
 }
 
 TEST_CASE("an empty array has no values") {
@@ -43,7 +43,8 @@ TEST_CASE("an empty array has no values") {
 }
 
 TEST_CASE("values are changed where they lie, unless others share them") {
-  auto array = SharedArray<float>::make(3, [](std::span<float> values) { std::ranges::fill(values, 1.0f); });
+  auto array = SharedArray<float>::make(
+      3, [](std::span<float> values) { std::fill(values.begin(), values.end(), 1.0f); });
   const float* const values = array.data();
   array.mutable_values()[0] = 2;
   CHECK(array.data() == values);

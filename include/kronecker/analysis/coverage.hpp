@@ -78,7 +78,7 @@ void for_each_shared_code(const Vocabulary& vocabulary, const DynamicEncoder& en
   });
   for (auto begin = ids.begin(); begin != ids.end();) {
     const auto end = std::find_if(begin, ids.end(), [&](TokenId id) { return bytes(id) != bytes(*begin); });
-    if (end - begin > 1) visit(std::span<const TokenId>(begin, end));
+    if (end - begin > 1) visit(std::span<const TokenId>(&*begin, static_cast<std::size_t>(end - begin)));
     begin = end;
   }
 }

@@ -6,6 +6,7 @@
 #include <kronecker/embedding.hpp>
 #include <kronecker/error.hpp>
 #include <kronecker/files/gguf_matrix.hpp>
+#include <kronecker/files/little_endian.hpp>
 #include <kronecker/files/mapped_file.hpp>
 #include <kronecker/files/safetensors.hpp>
 #include <kronecker/files/table.hpp>
@@ -66,9 +67,7 @@ inline void export_projection(const std::filesystem::path& path, const LearnedPr
               "F32",
               {static_cast<std::size_t>(weight.rows()), static_cast<std::size_t>(weight.cols())},
               [&](std::ostream& file) {
-                file.write(
-                    reinterpret_cast<const char*>(weight.data()),
-                    static_cast<std::streamsize>(static_cast<std::size_t>(weight.size()) * sizeof(float)));
+                write_little_endian<float>(file, {weight.data(), static_cast<std::size_t>(weight.size())});
               }}});
 }
 

@@ -2,10 +2,10 @@
 
 /// Floats of 8 bits, as safetensors files may hold them: read, and not computed with.
 
+#include <kronecker/bit_cast.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
 
-#include <bit>
 #include <cstdint>
 
 namespace KRONECKER_NAMESPACE::detail {
@@ -18,12 +18,11 @@ struct Float8E4M3 {
   explicit operator float() const noexcept {
     const int exponent = bits >> 3 & 15, number = bits & 7;
     const std::uint32_t sign = std::uint32_t{bits} >> 7 << 31;
-    if (exponent == 15 && number == 7) return std::bit_cast<float>(sign | 0x7fc00000u);
-    const float magnitude = exponent == 0
-                                ? static_cast<float>(number) / 512  // of 2^-9
-                                : std::bit_cast<float>(static_cast<std::uint32_t>(exponent + 120) << 23 |
-                                                       static_cast<std::uint32_t>(number) << 20);
-    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(magnitude) | sign);
+    if (exponent == 15 && number == 7) return bit_cast<float>(sign | 0x7fc00000u);
+    const float magnitude = exponent == 0 ? static_cast<float>(number) / 512  // of 2^-9
+                                          : bit_cast<float>(static_cast<std::uint32_t>(exponent + 120) << 23 |
+                                                            static_cast<std::uint32_t>(number) << 20);
+    return bit_cast<float>(bit_cast<std::uint32_t>(magnitude) | sign);
   }
 };
 

@@ -6,23 +6,16 @@
 /// of them, which are multiples of a scale in turn. The products that are not rounded last are exact in
 /// float32, so no compiler can change a result by fusing them with what follows.
 
+#include <kronecker/bit_cast.hpp>
+#include <kronecker/files/little_endian.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
 
 namespace KRONECKER_NAMESPACE::detail {
-
-/// Reads bytes that stand in a file, little-endian.
-template <class T>
-T little_endian_at(const unsigned char* bytes) noexcept {
-  T number = 0;
-  for (std::size_t i = sizeof(T); i-- > 0;) number = static_cast<T>(std::uint64_t{number} << 8 | bytes[i]);
-  return number;
-}
 
 inline float half_at(const unsigned char* bytes) noexcept {
   const auto bits = little_endian_at<std::uint16_t>(bytes);
@@ -33,14 +26,14 @@ inline float half_at(const unsigned char* bytes) noexcept {
 using Dequantize = void (*)(const unsigned char* block, float* to) noexcept;
 
 inline void from_f32(const unsigned char* block, float* to) noexcept {
-  *to = std::bit_cast<float>(little_endian_at<std::uint32_t>(block));
+  *to = bit_cast<float>(little_endian_at<std::uint32_t>(block));
 }
 inline void from_f16(const unsigned char* block, float* to) noexcept { *to = half_at(block); }
 inline void from_bf16(const unsigned char* block, float* to) noexcept {
-  *to = std::bit_cast<float>(std::uint32_t{little_endian_at<std::uint16_t>(block)} << 16);
+  *to = bit_cast<float>(std::uint32_t{little_endian_at<std::uint16_t>(block)} << 16);
 }
 inline void from_f64(const unsigned char* block, float* to) noexcept {
-  *to = static_cast<float>(std::bit_cast<double>(little_endian_at<std::uint64_t>(block)));
+  *to = static_cast<float>(bit_cast<double>(little_endian_at<std::uint64_t>(block)));
 }
 
 /// A scale, then 32 numbers of 4 bits, the first 16 in the low halves; they are multiples, plus 8.

@@ -3,6 +3,7 @@
 /// What stands before the weights in GGUF files (ggml's format, versions 2 and 3, little-endian): named
 /// values, the metadata, and the directory of the tensors.
 
+#include <kronecker/bit_cast.hpp>
 #include <kronecker/error.hpp>
 #include <kronecker/files/mapped_file.hpp>
 #include <kronecker/files/wrong_file.hpp>
@@ -224,9 +225,9 @@ class GgufParser {
         shift += 8;
       }
       if constexpr (std::same_as<T, float>)
-        return std::bit_cast<float>(static_cast<std::uint32_t>(bits));
+        return bit_cast<float>(static_cast<std::uint32_t>(bits));
       else if constexpr (std::same_as<T, double>)
-        return std::bit_cast<double>(bits);
+        return bit_cast<double>(bits);
       else
         return static_cast<T>(bits);
     }

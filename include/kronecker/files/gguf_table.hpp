@@ -7,6 +7,7 @@
 #include <kronecker/error.hpp>
 #include <kronecker/files/gguf.hpp>
 #include <kronecker/files/gguf_data.hpp>
+#include <kronecker/files/little_endian.hpp>
 #include <kronecker/files/mapped_file.hpp>
 #include <kronecker/files/replace_file.hpp>
 #include <kronecker/files/table.hpp>
@@ -50,11 +51,6 @@ struct GgufTensorToWrite {
   std::uint64_t size;                        // of its data, in bytes
   std::function<void(std::ostream&)> write;  // called once
 };
-
-template <class T>
-void append_little_endian(std::string& bytes, T number) {
-  for (std::size_t i = 0; i < sizeof(T); ++i) bytes += static_cast<char>(number >> 8 * i & 0xFF);
-}
 
 /// Writes a GGUF file: `front` is the content up to the end of the metadata, but for the number of tensors.
 inline void write_gguf(std::ostream& file, std::string front, std::uint64_t alignment,

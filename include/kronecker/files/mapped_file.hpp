@@ -5,6 +5,7 @@
 /// read: a pipe, and a file on a file system or a system that maps none.
 
 #include <kronecker/error.hpp>
+#include <kronecker/files/little_endian.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/shared_array.hpp>
 
@@ -58,15 +59,18 @@ class MappedFile {
 
   std::string_view text() const&& = delete;  ///< It would be unmapped at once.
 
-  /// `count` values of T from byte `offset` on, in the file's own memory if they are aligned there, else a
-  /// copy. The range must lie within the file.
+  /// `count` values of T, which are little-endian, from byte `offset` on: in the file's own memory if they
+  /// are aligned there and the machine is little-endian, else a copy. The range must lie within the file.
   template <class T>
   SharedArray<T> values(std::size_t offset, std::size_t count) const {
     const std::uint8_t* first = bytes_.data() + offset;
-    if (reinterpret_cast<std::uintptr_t>(first) % alignof(T) == 0)
+    const bool is_native = detail::is_little_endian || sizeof(T) == 1;
+    if (is_native && reinterpret_cast<std::uintptr_t>(first) % alignof(T) == 0)
       return {std::shared_ptr<const T>(owner_of(bytes_), reinterpret_cast<const T*>(first)), count};
-    return SharedArray<T>::make(
-        count, [&](std::span<T> copy) { std::memcpy(copy.data(), first, copy.size_bytes()); });
+    return SharedArray<T>::make(count, [&](std::span<T> copy) {
+      std::memcpy(copy.data(), first, copy.size_bytes());
+      detail::swap_unless_little_endian(copy);
+    });
   }
 
  private:

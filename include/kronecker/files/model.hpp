@@ -18,6 +18,7 @@
 
 #include <kronecker/embedding.hpp>
 #include <kronecker/error.hpp>
+#include <kronecker/files/little_endian.hpp>
 #include <kronecker/files/model_metadata.hpp>
 #include <kronecker/files/safetensors.hpp>
 #include <kronecker/namespace.hpp>
@@ -52,10 +53,7 @@ inline constexpr std::string_view model_format = "kronecker-embedding";
 
 template <class T>
 std::function<void(std::ostream&)> writer_of(std::span<const T> values) {
-  return [values](std::ostream& file) {
-    file.write(reinterpret_cast<const char*>(values.data()),
-               static_cast<std::streamsize>(values.size_bytes()));
-  };
+  return [values](std::ostream& file) { write_little_endian(file, values); };
 }
 
 /// The encoder that a model file is for.

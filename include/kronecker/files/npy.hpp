@@ -3,6 +3,7 @@
 /// NumPy's .npy files: one array each (numpy.lib.format, versions 1.0 to 3.0).
 
 #include <kronecker/error.hpp>
+#include <kronecker/files/little_endian.hpp>
 #include <kronecker/files/mapped_file.hpp>
 #include <kronecker/files/replace_file.hpp>
 #include <kronecker/files/wrong_file.hpp>
@@ -10,7 +11,6 @@
 #include <kronecker/types.hpp>
 
 #include <algorithm>
-#include <bit>
 #include <charconv>
 #include <concepts>
 #include <cstddef>
@@ -42,11 +42,11 @@ namespace detail {
 
 inline constexpr std::string_view npy_magic = "\x93NUMPY";
 
-/// NumPy's name for T on this machine, in quotes: '<f4', '|u1', ...
+/// NumPy's name for T in a file of the library's, in quotes: '<f4', '|u1', ...
 template <class T>
 std::string npy_type() {
   static_assert((std::integral<T> || std::floating_point<T>)&&!std::same_as<T, bool> && sizeof(T) <= 8);
-  const char order = sizeof(T) == 1 ? '|' : std::endian::native == std::endian::little ? '<' : '>';
+  const char order = sizeof(T) == 1 ? '|' : '<';
   const char kind = std::floating_point<T> ? 'f' : std::is_signed_v<T> ? 'i' : 'u';
   return {'\'', order, kind, static_cast<char>('0' + sizeof(T)), '\''};
 }
@@ -132,7 +132,7 @@ void write_npy_in_parts(const std::filesystem::path& path, std::span<const std::
       if (part.empty() || part.size() > *count - written)
         detail::fail<std::invalid_argument>("an array of shape ", detail::npy_tuple(shape), " has ", *count,
                                             " values, not ", written + part.size());
-      file.write(reinterpret_cast<const char*>(part.data()), static_cast<std::streamsize>(part.size_bytes()));
+      write_little_endian(file, part);
       written += part.size();
     }
   });
@@ -241,6 +241,7 @@ NpyArray<T> read_npy(const std::filesystem::path& path) {
   NpyArray<T> array{detail::npy_shape(input.path(), shape), {}};
   array.values.resize(detail::npy_count_in(input, array.shape, sizeof(T)));
   detail::read_npy_bytes(input, array.values.data(), array.values.size() * sizeof(T));
+  detail::swap_unless_little_endian(std::span<T>(array.values));
   return array;
 }
 
@@ -270,7 +271,7 @@ inline RowMajorMatrix<float> read_npy_matrix(MappedFile file) {
   RowMajorMatrix<float> matrix =
       is_transposed ? RowMajorMatrix<float>(columns, rows) : RowMajorMatrix<float>(rows, columns);
   const std::span<float> values(matrix.data(), static_cast<std::size_t>(matrix.size()));
-  const bool is_swapped = (type[1] == '<') != (std::endian::native == std::endian::little);
+  const bool is_swapped = (type[1] == '<') != detail::is_little_endian;
   if (type[3] == '2') detail::read_npy_floats<Eigen::half>(input, is_swapped, values);
   if (type[3] == '4') detail::read_npy_floats<float>(input, is_swapped, values);
   if (type[3] == '8') detail::read_npy_floats<double>(input, is_swapped, values);

@@ -5,6 +5,7 @@
 
 #include <kronecker/error.hpp>
 #include <kronecker/files/counting_buffer.hpp>
+#include <kronecker/files/little_endian.hpp>
 #include <kronecker/files/mapped_file.hpp>
 #include <kronecker/files/replace_file.hpp>
 #include <kronecker/files/tensor_type.hpp>
@@ -16,7 +17,6 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -42,7 +42,8 @@ struct TensorInfo {
   std::size_t count = 0;           ///< Number of values: the product of the sizes.
 };
 
-/// A tensor to write: `write` puts as many bytes as the shape's values take, in C order, little-endian.
+/// A tensor to write: `write` puts as many bytes as the shape's values take, in C order, little-endian
+/// (`write_little_endian`).
 struct TensorToWrite {
   std::string name;                          ///< Unique in its file.
   std::string type;                          ///< "F32", "BF16", "U8", ...
@@ -88,9 +89,8 @@ class SafetensorsFile {
     detail::refuse_other_kind(path(), file_.text(), FileKind::safetensors);
     if (file_.size() < length_size)
       fail("the file has ", detail::counted(file_.size(), "byte"), ", not even the 8 of the header's length");
-    std::uint64_t header_size = 0;
-    for (std::size_t i = length_size; i-- > 0;)
-      header_size = header_size << 8 | static_cast<unsigned char>(file_.text()[i]);
+    const auto header_size =
+        detail::little_endian_at<std::uint64_t>(reinterpret_cast<const unsigned char*>(file_.text().data()));
     constexpr std::uint64_t largest_header = 100'000'000;
     if (header_size > largest_header || header_size > file_.size() - length_size)
       fail("the header is said to take ", header_size, " bytes of a file of ", file_.size());
@@ -233,7 +233,6 @@ class SafetensorsFile {
 /// name or one is named "__metadata__", a type is unknown, or `write` did not write what the shape says.
 inline void write_safetensors(const std::filesystem::path& path, const std::vector<TensorToWrite>& tensors,
                               const std::map<std::string, std::string>& metadata = {}) {
-  static_assert(std::endian::native == std::endian::little, "safetensors files are little-endian");
   for (const auto& [key, value] : metadata)
     if (!is_valid_utf8(key) || !is_valid_utf8(value))
       detail::fail<std::invalid_argument>("the metadata '", key, "' is not UTF-8");
@@ -267,9 +266,9 @@ inline void write_safetensors(const std::filesystem::path& path, const std::vect
   text.append((cache_line - (length_size + text.size()) % cache_line) % cache_line, ' ');
 
   replace_file(path, [&](std::ostream& file) {
-    for (std::size_t i = 0; i < length_size; ++i)
-      file.put(static_cast<char>(std::uint64_t{text.size()} >> (8 * i) & 0xFF));
-    file << text;
+    std::string length;
+    detail::append_little_endian(length, std::uint64_t{text.size()});
+    file << length << text;
     detail::CountingBuffer counted(file);
     for (std::size_t i = 0; i < tensors.size() && file; ++i) {
       std::ostream values(&counted);

@@ -5,6 +5,7 @@
 
 #include <kronecker/embedding.hpp>
 #include <kronecker/error.hpp>
+#include <kronecker/files/little_endian.hpp>
 #include <kronecker/files/tensor_type.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/token_sequence.hpp>
@@ -32,6 +33,8 @@ struct Q8_0 {
   std::array<std::int8_t, values> multiples;
 };
 static_assert(sizeof(Q8_0) == 34);
+
+inline void reverse_bytes(Q8_0& block) noexcept { reverse_bytes(block.scale); }
 
 /// The block nearest to the values, which are finite, with the bits that ggml gives it: the greatest
 /// magnitude becomes 127.
@@ -85,8 +88,7 @@ void write_table(std::ostream& file, const Embedding& embedding) {
         embedding.forward(TokenSequence::in_order(first, (std::min)(first + block, embedding.vocab_size())));
     const std::vector<Stored> stored =
         stored_rows<Stored>({rows.data(), static_cast<std::size_t>(rows.size())}, embedding.d_model(), first);
-    file.write(reinterpret_cast<const char*>(stored.data()),
-               static_cast<std::streamsize>(stored.size() * sizeof(Stored)));
+    write_little_endian(file, std::span<const Stored>(stored));
   }
 }
 

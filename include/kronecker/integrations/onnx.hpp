@@ -16,6 +16,7 @@
 #include <kronecker/cell.hpp>
 #include <kronecker/embedding.hpp>
 #include <kronecker/error.hpp>
+#include <kronecker/files/little_endian.hpp>
 #include <kronecker/files/replace_file.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/types.hpp>
@@ -24,7 +25,6 @@
 #include <onnx/onnx_pb.h>
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -48,12 +48,12 @@ class OnnxGraph {
   /// A constant tensor. ONNX keeps numbers little-endian.
   template <class T>
   std::string constant(const std::string& name, onnx::TensorProto::DataType type,
-                       const std::vector<std::size_t>& shape, const std::vector<T>& values) {
-    static_assert(std::endian::native == std::endian::little);
+                       const std::vector<std::size_t>& shape, std::vector<T> values) {
     onnx::TensorProto& tensor = *graph_.add_initializer();
     tensor.set_name(name);
     tensor.set_data_type(type);
     for (const std::size_t size : shape) tensor.add_dims(static_cast<std::int64_t>(size));
+    swap_unless_little_endian(std::span<T>(values));
     tensor.set_raw_data(values.data(), values.size() * sizeof(T));
     return name;
   }

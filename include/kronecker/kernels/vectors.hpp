@@ -2,10 +2,10 @@
 
 /// Vectors of numbers for each instruction set, with the few operations that the kernels are written in.
 
+#include <kronecker/bit_cast.hpp>
 #include <kronecker/kernels/instruction_set.hpp>
 #include <kronecker/kernels/row_type.hpp>
 
-#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>

@@ -8,6 +8,7 @@
 /// over the threads of a block, phase after phase, does the same as the GPU
 /// (tests/support/gpu_emulation.hpp).
 
+#include <kronecker/bit_cast.hpp>
 #include <kronecker/kernels/row_type.hpp>
 #include <kronecker/namespace.hpp>
 
@@ -161,9 +162,9 @@ inline T multiply(T a, T b) {
   return product;
 }
 /// The float of these bits.
-inline float float_of(std::uint32_t bits) { return std::bit_cast<float>(bits); }
+inline float float_of(std::uint32_t bits) { return ::kronecker::detail::bit_cast<float>(bits); }
 /// The bits of a float.
-inline std::uint32_t bits_of(float number) { return std::bit_cast<std::uint32_t>(number); }
+inline std::uint32_t bits_of(float number) { return ::kronecker::detail::bit_cast<std::uint32_t>(number); }
 /// The float of a float16's bits.
 inline float float_of_float16(std::uint16_t bits) {
   const std::uint32_t magnitude = (bits & 0x7fffu) << 13;
