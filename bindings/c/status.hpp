@@ -20,8 +20,12 @@ inline constexpr std::size_t message_size = 1024;
 /// Messages of the last call of this thread that failed: one of a fixed size, so that an error can be told
 /// when memory is short, and one for what is longer, as with a long path.
 inline thread_local char short_message[message_size];
-inline thread_local std::string long_message;
 inline thread_local const char* message = "";  ///< The last one, in one of the two.
+/// Within a function: g++ for Windows makes one of namespace scope twice where two files see it.
+inline std::string& long_message() noexcept {
+  static thread_local std::string text;
+  return text;
+}
 
 /// Keeps a message. Where it is long and there is no memory for it, its middle is left out, since it begins
 /// with a path and ends with what is wrong.
@@ -36,8 +40,7 @@ inline kronecker_status failed(kronecker_status status, const char* what) noexce
     return status;
   }
   try {
-    long_message.assign(what, length);
-    message = long_message.c_str();
+    message = long_message().assign(what, length).c_str();
     return status;
   } catch (const std::bad_alloc&) {
   }

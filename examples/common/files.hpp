@@ -17,7 +17,7 @@
 #include <string_view>
 #include <system_error>
 
-#if __has_include(<unistd.h>)
+#if __has_include(<unistd.h>) && !defined(_WIN32)
 #include <sys/stat.h>
 #include <unistd.h>
 #endif
@@ -59,7 +59,7 @@ inline void check_output(const std::filesystem::path& path) {
     kronecker::detail::fail<kronecker::FileError>(path.string(), ": cannot be written: ", why);
   };
   const auto check_access = [&]([[maybe_unused]] const fs::path& written) {
-#if __has_include(<unistd.h>)
+#if __has_include(<unistd.h>) && !defined(_WIN32)
     if (::access(written.c_str(), W_OK) != 0) refuse(written.string() + " may not be written to");
 #endif
   };
@@ -89,7 +89,7 @@ inline void check_replaces_none(const std::filesystem::path& output,
 /// Where a program's report goes when it also writes the file at `output`: to standard output, unless that is
 /// this file, which then must stay whole.
 inline std::FILE* report_beside([[maybe_unused]] const std::filesystem::path& output) {
-#if __has_include(<unistd.h>)
+#if __has_include(<unistd.h>) && !defined(_WIN32)
   struct stat file {
   }, standard_output{};
   if (!output.empty() && ::stat(output.c_str(), &file) == 0 &&

@@ -29,7 +29,7 @@
 #include <utility>
 #include <vector>
 
-#if __has_include(<unistd.h>)
+#if __has_include(<unistd.h>) && !defined(_WIN32)
 #include <fcntl.h>
 #include <unistd.h>
 #endif
@@ -39,7 +39,7 @@ namespace examples {
 /// Opens what of standard input, output and error the program was started without. Else the next file to be
 /// opened would take their place, and what is printed would end in it. Printing to such an output fails.
 inline void hold_standard_streams() {
-#if __has_include(<unistd.h>)
+#if __has_include(<unistd.h>) && !defined(_WIN32)
   for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
     if (::fcntl(stream, F_GETFD) == -1 && ::open("/dev/null", O_RDONLY) != stream) std::_Exit(2);
 #endif

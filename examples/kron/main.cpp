@@ -3,6 +3,7 @@
 #include "command.hpp"
 #include "options.hpp"
 #include "program.hpp"
+#include "utf8_arguments.hpp"
 
 #include <kronecker/shown_text.hpp>
 #include <kronecker/version.hpp>
@@ -55,15 +56,17 @@ int main(int argc, char** argv) {
 
   // `kron help COMMAND` is `kron COMMAND --help`; without a command, or of itself, it lists them.
   std::string help_option = "--help";
-  std::vector<char*> arguments(argv, argv + argc);
-  const bool asks_for_help = argc > 1 && arguments[1] == std::string("help");
+  std::vector<std::string> words = kron::utf8_arguments(argc, argv);
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  const bool asks_for_help = words.size() > 1 && words[1] == "help";
   if (asks_for_help) {
-    const bool is_of_command = argc > 2 && arguments[2] != std::string("help");
-    arguments = {arguments[0]};
-    if (is_of_command) arguments.push_back(argv[2]);
+    const bool is_of_command = words.size() > 2 && words[2] != "help";
+    arguments.resize(1);
+    if (is_of_command) arguments.push_back(words[2].data());
     arguments.push_back(help_option.data());
   }
-  const bool is_bare = argc == 1;
+  const bool is_bare = words.size() == 1;
   if (is_bare) arguments.push_back(help_option.data());
 
   const std::vector<std::string> names = command_names(tool);

@@ -41,7 +41,7 @@ inline std::vector<std::filesystem::path> real_token_files() {
   std::vector<std::filesystem::path> files;
   if (std::filesystem::exists(folder))
     for (const auto& entry : std::filesystem::directory_iterator(folder))
-      if (entry.path().string().ends_with(".tokens.bin")) files.push_back(entry.path());
+      if (entry.path().generic_string().ends_with(".tokens.bin")) files.push_back(entry.path());
   if (files.empty()) WARN("skipped: no real vocabularies in " << folder);
   return files;
 }

@@ -20,7 +20,7 @@ inline std::vector<std::string> read_token_file(const std::filesystem::path& pat
   std::size_t at = 0;
   const auto take = [&](std::size_t size) {
     if (content.size() - at < size)
-      throw kronecker::FileError(path.string() + ": cut short at " + std::to_string(at));
+      throw kronecker::FileError(path.generic_string() + ": cut short at " + std::to_string(at));
     at += size;
     return content.substr(at - size, size);
   };

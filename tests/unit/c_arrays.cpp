@@ -252,7 +252,8 @@ TEST_CASE("the vocabulary of a tokenizer file: its bytes, and arrays of them") {
   const ScratchFolder folder("c_arrays");
   test_support::write_content(folder / "ranks", "AQID 0\nYQ== 1\nYWJjZGVmZ2jDqQ== 2\n");
   kronecker_vocabulary* vocabulary = nullptr;
-  REQUIRE(kronecker_vocabulary_open((folder / "ranks").string().c_str(), 0, &vocabulary) == KRONECKER_OK);
+  REQUIRE(kronecker_vocabulary_open((folder / "ranks").generic_string().c_str(), 0, &vocabulary) ==
+          KRONECKER_OK);
   CHECK(kronecker_vocabulary_size(vocabulary) == 3);
   const char* bytes = nullptr;
   std::size_t length = 0;
@@ -274,14 +275,16 @@ TEST_CASE("the vocabulary of a tokenizer file: its bytes, and arrays of them") {
   CHECK(kronecker_vocabulary_note(vocabulary, 0) == nullptr);
   kronecker_vocabulary_close(vocabulary);
 
-  REQUIRE(kronecker_vocabulary_open((folder / "ranks").string().c_str(), 1, &vocabulary) == KRONECKER_OK);
+  REQUIRE(kronecker_vocabulary_open((folder / "ranks").generic_string().c_str(), 1, &vocabulary) ==
+          KRONECKER_OK);
   kronecker_vocabulary_close(vocabulary);
   kronecker_vocabulary_close(nullptr);
   CHECK(kronecker_vocabulary_size(nullptr) == 0);
   CHECK(kronecker_vocabulary_note(nullptr, 0) == nullptr);
 
   test_support::write_content(folder / "hole", "AQID 0\nYQ== 2\n");
-  REQUIRE(kronecker_vocabulary_open((folder / "hole").string().c_str(), 0, &vocabulary) == KRONECKER_OK);
+  REQUIRE(kronecker_vocabulary_open((folder / "hole").generic_string().c_str(), 0, &vocabulary) ==
+          KRONECKER_OK);
   REQUIRE(kronecker_vocabulary_note(vocabulary, 0) != nullptr);
   CHECK(std::string(kronecker_vocabulary_note(vocabulary, 0)) ==
         "ids without a token are read as empty ones: 1 of 3, from 1 to 1");

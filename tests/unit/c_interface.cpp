@@ -31,7 +31,7 @@ Embedding make_embedding() {
 class Opened {
  public:
   explicit Opened(const std::filesystem::path& path) {
-    REQUIRE(kronecker_open(path.string().c_str(), &embedding) == KRONECKER_OK);
+    REQUIRE(kronecker_open(path.generic_string().c_str(), &embedding) == KRONECKER_OK);
   }
   ~Opened() { kronecker_close(embedding); }
   Opened(const Opened&) = delete;
@@ -119,16 +119,22 @@ TEST_CASE("mistakes have a code and a message, and write nothing") {
   CHECK(message() == "hidden state 0 has the value inf at 0: it must be finite");
   CHECK(out == std::vector<float>(48, 7.0f));
 
+  std::filesystem::copy_file(folder / "e.kron", folder.path() / u8"\u4e2d\u6587.kron");
+  const std::string in_utf8 = folder.path().generic_string() + "/\xe4\xb8\xad\xe6\x96\x87.kron";
+  kronecker_embedding* named_in_utf8 = nullptr;
+  CHECK(kronecker_open(in_utf8.c_str(), &named_in_utf8) == KRONECKER_OK);
+  kronecker_close(named_in_utf8);
+
   kronecker_embedding* none = nullptr;
-  CHECK(kronecker_open((folder / "absent").string().c_str(), &none) == KRONECKER_FILE_ERROR);
-  CHECK(message().starts_with((folder / "absent").string() + ": "));
+  CHECK(kronecker_open((folder / "absent").generic_string().c_str(), &none) == KRONECKER_FILE_ERROR);
+  CHECK(message().starts_with((folder / "absent").generic_string() + ": "));
   std::ofstream(folder / "other") << "no embedding";
-  CHECK(kronecker_open((folder / "other").string().c_str(), &none) == KRONECKER_FILE_ERROR);
+  CHECK(kronecker_open((folder / "other").generic_string().c_str(), &none) == KRONECKER_FILE_ERROR);
   const std::string whole = test_support::content_of(folder / "e.kron");
   for (const std::size_t size : {std::size_t{0}, std::size_t{20}, whole.size() / 2, whole.size() - 1}) {
     test_support::write_content(folder / "cut", whole.substr(0, size));
-    CHECK(kronecker_open((folder / "cut").string().c_str(), &none) == KRONECKER_FILE_ERROR);
-    CHECK(message().starts_with((folder / "cut").string() + ": "));
+    CHECK(kronecker_open((folder / "cut").generic_string().c_str(), &none) == KRONECKER_FILE_ERROR);
+    CHECK(message().starts_with((folder / "cut").generic_string() + ": "));
   }
   CHECK(kronecker_open(nullptr, &none) == KRONECKER_INVALID_ARGUMENT);
   CHECK(none == nullptr);

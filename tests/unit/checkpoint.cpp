@@ -75,6 +75,9 @@ TEST_CASE("a checkpoint in several files is read through its index") {
   CHECK(message_of<FileError>([&] {
           read_matrix(index, "lm_head.weight");
         }).find("a.safetensors: cannot open") != std::string::npos);
+  std::filesystem::copy_file(folder / "b.safetensors", folder.path() / u8"\u00e9.safetensors");
+  test_support::write_content(index, R"({"weight_map":{"projection.weight":"\u00e9.safetensors"}})");
+  CHECK(import_projection(index).to_torch() == golden_weight);
   test_support::write_content(index,
                               R"({"weight_map":{"other.weight":"b.safetensors","projection.weight":7}})");
   CHECK(message_of<FileError>([&] {
@@ -98,11 +101,11 @@ TEST_CASE("a name that is missing or ambiguous, and a tensor that is no matrix o
   const auto path = folder / "model.safetensors";
   write_matrices<float>(path, {"a.projection.weight", "b.projection.weight"}, golden_weight);
   CHECK(message_of<FileError>([&] { import_projection(path); }) ==
-        path.string() +
+        path.generic_string() +
             ": 'projection.weight' could be 'a.projection.weight' or 'b.projection.weight': give the full "
             "name");
   CHECK(message_of<FileError>([&] { read_matrix(path, "weight.projection"); }) ==
-        path.string() + ": of 2 tensors none is named 'weight.projection'");
+        path.generic_string() + ": of 2 tensors none is named 'weight.projection'");
   const std::uint8_t byte = 0;
   const auto write_byte = [&](std::ostream& file) { file.put(static_cast<char>(byte)); };
   kronecker::write_safetensors(path, {{"flat", "U8", {1}, write_byte}, {"bytes", "U8", {1, 1}, write_byte}});

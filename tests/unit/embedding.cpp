@@ -563,7 +563,7 @@ TEMPLATE_TEST_CASE("rows of fewer bytes give the sums of the rounded weights", "
 TEST_CASE(
     "embeddings of fewer bytes point where those of float rows do, for every token of a real vocabulary") {
   for (const auto& path : test_support::real_token_files()) {
-    if (!path.string().ends_with("gpt2.tokens.bin")) continue;
+    if (!path.generic_string().ends_with("gpt2.tokens.bin")) continue;
     const KroneckerEncoder<256, 16> encoder;
     const KroneckerEmbedding embedding(encoder, Vocabulary(test_support::read_token_file(path)),
                                        LearnedProjection::normal(768, encoder.code_dim(), 3));

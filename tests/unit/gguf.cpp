@@ -52,8 +52,8 @@ Vocabulary load_gguf_content(const std::string& content, TokenText text = TokenT
 
 std::string load_message(const std::string& content) {
   const std::string what = message_of<FileError>([&] { load_gguf_content(content); });
-  REQUIRE(what.starts_with(gguf_file.string() + ": "));
-  return what.substr(gguf_file.string().size() + 2);
+  REQUIRE(what.starts_with(gguf_file.generic_string() + ": "));
+  return what.substr(gguf_file.generic_string().size() + 2);
 }
 
 const std::string piece_space = "\xE2\x96\x81";

@@ -25,7 +25,7 @@ bool have_same_bits(const RowMajorMatrix<float>& a, const RowMajorMatrix<float>&
 
 std::string gguf_matrix_message(const std::string& content, const std::string& name) {
   const ScratchFolder folder("gguf_matrix");
-  const std::string path = (folder / "model.gguf").string();
+  const std::string path = (folder / "model.gguf").generic_string();
   test_support::write_content(path, content);
   const std::string what = message_of<FileError>([&] { read_gguf_matrix(path, name); });
   REQUIRE(what.starts_with(path + ": "));
@@ -70,7 +70,8 @@ TEST_CASE(
   CHECK(kronecker::read_matrix(path, "token_embd.weight") == expected);
   CHECK(read_gguf_matrix(path, "output.weight").rows() == 3);
   CHECK(message_of<FileError>([&] { read_gguf_matrix(path, "weight"); }) ==
-        path.string() + ": 'weight' could be 'token_embd.weight' or 'output.weight': give the full name");
+        path.generic_string() +
+            ": 'weight' could be 'token_embd.weight' or 'output.weight': give the full name");
 }
 
 TEST_CASE("what is no matrix that can be read is refused, with what to do") {

@@ -73,7 +73,7 @@ std::string exported(const std::string& source, GgufTableOptions options = {}) {
 template <class Error>
 std::string gguf_table_message(const std::string& source, GgufTableOptions options = {}) {
   const ScratchFolder folder("gguf_table");
-  const std::string path = (folder / "model.gguf").string();
+  const std::string path = (folder / "model.gguf").generic_string();
   write_content(path, source);
   write_content(folder / "new.gguf", "the old file");
   const std::string what =

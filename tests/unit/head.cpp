@@ -156,7 +156,7 @@ TEST_CASE("an untied head takes other weights of the same vocabulary, and no oth
 
 TEST_CASE("a head over real tokens finds the table's best token") {
   for (const auto& path : test_support::real_token_files()) {
-    if (!path.string().ends_with("gpt2.tokens.bin")) continue;
+    if (!path.generic_string().ends_with("gpt2.tokens.bin")) continue;
     const KroneckerEmbedding embedding(HeadEncoder(), Vocabulary(test_support::read_token_file(path)),
                                        LearnedProjection::normal(64, HeadEncoder().code_dim(), 3));
     const KroneckerHead head(embedding);

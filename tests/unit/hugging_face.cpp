@@ -27,8 +27,8 @@ Vocabulary load_hugging_face_content(const std::string& content, TokenText text 
 
 std::string hugging_face_message(const std::string& content) {
   const std::string what = message_of<FileError>([&] { load_hugging_face_content(content); });
-  REQUIRE(what.starts_with(hugging_face_file.string() + ": "));
-  return what.substr(hugging_face_file.string().size() + 2);
+  REQUIRE(what.starts_with(hugging_face_file.generic_string() + ": "));
+  return what.substr(hugging_face_file.generic_string().size() + 2);
 }
 
 /// A file with a BPE model.

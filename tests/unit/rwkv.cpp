@@ -24,8 +24,8 @@ Vocabulary load_rwkv_content(const std::string& content) {
 
 std::string rwkv_message(const std::string& content) {
   const std::string what = message_of<FileError>([&] { load_rwkv_content(content); });
-  REQUIRE(what.starts_with(rwkv_file.string() + ": "));
-  return what.substr(rwkv_file.string().size() + 2);
+  REQUIRE(what.starts_with(rwkv_file.generic_string() + ": "));
+  return what.substr(rwkv_file.generic_string().size() + 2);
 }
 
 }  // namespace

@@ -24,8 +24,8 @@ Vocabulary load_sentencepiece_content(const std::string& content, TokenText text
 
 std::string sentencepiece_message(const std::string& content) {
   const std::string what = message_of<FileError>([&] { load_sentencepiece_content(content); });
-  REQUIRE(what.starts_with(sentencepiece_file.string() + ": "));
-  return what.substr(sentencepiece_file.string().size() + 2);
+  REQUIRE(what.starts_with(sentencepiece_file.generic_string() + ": "));
+  return what.substr(sentencepiece_file.generic_string().size() + 2);
 }
 
 /// A length-delimited field of less than 128 bytes.

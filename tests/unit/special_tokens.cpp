@@ -23,7 +23,8 @@ std::map<std::string, TokenId> specials_in(const std::string& content) {
 }
 
 std::string specials_message(const std::string& content) {
-  return message_of<FileError>([&] { specials_in(content); }).substr(special_tokens_file.string().size());
+  return message_of<FileError>([&] { specials_in(content); })
+      .substr(special_tokens_file.generic_string().size());
 }
 
 }  // namespace

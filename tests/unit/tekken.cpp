@@ -23,8 +23,8 @@ Vocabulary load_tekken_content(const std::string& content, TokenText text = Toke
 
 std::string tekken_message(const std::string& content) {
   const std::string what = message_of<FileError>([&] { load_tekken_content(content); });
-  REQUIRE(what.starts_with(tekken_file.string() + ": "));
-  return what.substr(tekken_file.string().size() + 2);
+  REQUIRE(what.starts_with(tekken_file.generic_string() + ": "));
+  return what.substr(tekken_file.generic_string().size() + 2);
 }
 
 /// A file of `size` tokens, `special` of them special, with other members after the configuration.

@@ -28,8 +28,8 @@ Vocabulary load_tiktoken_content(const std::string& content,
 
 std::string tiktoken_message(const std::string& content) {
   const std::string what = message_of<FileError>([&] { load_tiktoken_content(content); });
-  REQUIRE(what.starts_with(tiktoken_file.string() + ": "));
-  return what.substr(tiktoken_file.string().size() + 2);
+  REQUIRE(what.starts_with(tiktoken_file.generic_string() + ": "));
+  return what.substr(tiktoken_file.generic_string().size() + 2);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ using test_support::ScratchFolder;
 
 TEST_CASE("every reader of weights says what a file is that it does not read") {
   const ScratchFolder folder("wrong_file");
-  const std::string path = (folder / "pytorch_model.bin").string();
+  const std::string path = (folder / "pytorch_model.bin").generic_string();
   const auto check_found = [&](const std::string& content, const std::string& found) {
     CAPTURE(found);
     test_support::write_content(path, content);

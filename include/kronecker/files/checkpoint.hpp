@@ -187,7 +187,8 @@ inline nlohmann::json read_weight_map(const std::filesystem::path& path) {
 inline std::filesystem::path shard_of(const std::filesystem::path& path, const std::string& name,
                                       const nlohmann::json& entry) {
   if (!entry.is_string()) fail<FileError>(path, ": 'weight_map' names no file for '", name, "'");
-  return path.parent_path() / entry.get<std::string>();
+  const auto file = entry.get<std::string>();  // UTF-8, as JSON is
+  return path.parent_path() / std::u8string(file.begin(), file.end());
 }
 
 /// The file of a checkpoint that has the tensor with that name, or with that end of a name, and its name.

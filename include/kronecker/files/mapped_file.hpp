@@ -1,8 +1,8 @@
 #pragma once
 
-/// The bytes of a file without reading it: mapped into memory where the system can (POSIX), so that opening
-/// costs nothing, pages are read when they are touched, and processes share them. What cannot be mapped is
-/// read: a pipe, and a file on a file system or a system that maps none.
+/// The bytes of a file without reading it: mapped into memory where the system can (POSIX, Windows), so that
+/// opening costs nothing, pages are read when they are touched, and processes share them. What cannot be
+/// mapped is read: a pipe, and a file on a file system or a system that maps none.
 
 #include <kronecker/error.hpp>
 #include <kronecker/files/little_endian.hpp>
@@ -22,10 +22,29 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
-#if __has_include(<sys/mman.h>)
+#if defined(_WIN32)
+#include <fcntl.h>
+#include <io.h>
+#include <share.h>
+#include <sys/stat.h>
+
+// The four functions that map a file, declared as windows.h does, whose macros would be everywhere otherwise.
+struct _SECURITY_ATTRIBUTES;
+extern "C" {
+__declspec(dllimport) void* __stdcall CreateFileMappingW(void* file, _SECURITY_ATTRIBUTES*,
+                                                         unsigned long protection, unsigned long high_size,
+                                                         unsigned long low_size, const wchar_t* name);
+__declspec(dllimport) void* __stdcall MapViewOfFile(
+    void* mapping, unsigned long access, unsigned long high_offset, unsigned long low_offset,
+    std::conditional_t<sizeof(void*) == 8, unsigned long long, unsigned long> size);
+__declspec(dllimport) int __stdcall UnmapViewOfFile(const void* view);
+__declspec(dllimport) int __stdcall CloseHandle(void* handle);
+}
+#elif __has_include(<sys/mman.h>)
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
@@ -40,7 +59,8 @@ namespace KRONECKER_NAMESPACE {
 ///
 /// Where a file is mapped, one that is written into meanwhile gives other bytes, so what was checked must be
 /// copied before it is trusted; one that is cut off ends the program with SIGBUS as soon as what is gone is
-/// read. Files that are replaced by another (`replace_file`) do neither.
+/// read. Files that are replaced by another (`replace_file`) do neither. Windows neither cuts off nor
+/// replaces a file that is mapped.
 class MappedFile {
  public:
   /// Maps the file at `path`, or reads a pipe or what cannot be mapped to its end. Throws FileError if it
@@ -87,7 +107,69 @@ class MappedFile {
 
   static constexpr std::size_t bytes_at_a_time = std::size_t{1} << 20;
 
-#ifdef KRONECKER_HAS_MMAP
+#if defined(_WIN32)
+  struct Descriptor {
+    int number = -1;
+    ~Descriptor() {
+      if (number >= 0) ::_close(number);
+    }
+  };
+
+  /// Stores the opened file; false, with errno, if it cannot be opened. "/dev/stdin" is standard input.
+  static bool open(const std::filesystem::path& path, Descriptor& file) {
+    if (path != "/dev/stdin") {
+      errno = ::_wsopen_s(&file.number, path.c_str(), _O_RDONLY | _O_BINARY | _O_NOINHERIT, _SH_DENYNO, 0);
+      return errno == 0;
+    }
+    file.number = ::_dup(0);
+    return file.number >= 0 && ::_setmode(file.number, _O_BINARY) >= 0;
+  }
+
+  static Bytes content_of(const std::filesystem::path& path) {
+    std::error_code ignored;
+    if (std::filesystem::is_directory(path, ignored)) fail(path, "not a regular file");
+    Descriptor file;
+    struct _stat64 status {};
+    if (!open(path, file) || ::_fstat64(file.number, &status) != 0)
+      fail(path, "cannot open the file: ", std::generic_category().message(errno));
+    if ((status.st_mode & _S_IFMT) == _S_IFIFO) return read(path, file.number, 0);
+    if ((status.st_mode & _S_IFMT) != _S_IFREG)
+      fail(path, ::_isatty(file.number) ? "a terminal: give a file, or pipe one into the program"
+                                        : "a device, not a regular file");
+    if (static_cast<std::uint64_t>(status.st_size) > (std::numeric_limits<std::size_t>::max)() / 2)
+      fail(path, "a file of ", status.st_size, " bytes is too large for this system");
+    const auto size = static_cast<std::size_t>(status.st_size);
+    const void* const view = size == 0 ? nullptr : view_of(file.number);
+    if (view == nullptr) return read(path, file.number, size);
+    const auto unmap = [](const std::uint8_t* bytes) { ::UnmapViewOfFile(bytes); };
+    return {std::shared_ptr<const std::uint8_t>(static_cast<const std::uint8_t*>(view), unmap), size};
+  }
+
+  /// The whole file in memory; null if it cannot be mapped.
+  static const void* view_of(int file) {
+    constexpr unsigned long page_readonly = 2, file_map_read = 4;
+    void* const handle = reinterpret_cast<void*>(::_get_osfhandle(file));
+    void* const mapping = ::CreateFileMappingW(handle, nullptr, page_readonly, 0, 0, nullptr);
+    if (mapping == nullptr) return nullptr;
+    const void* const view = ::MapViewOfFile(mapping, file_map_read, 0, 0, 0);
+    ::CloseHandle(mapping);  // the view keeps it
+    return view;
+  }
+
+  /// All bytes up to the end.
+  static Bytes read(const std::filesystem::path& path, int file, std::size_t likely_size) {
+    std::vector<std::uint8_t> content;
+    content.reserve(likely_size + 1);
+    for (std::size_t size = 0;;) {
+      content.resize(size + bytes_at_a_time);
+      const int count = ::_read(file, content.data() + size, static_cast<unsigned>(bytes_at_a_time));
+      if (count < 0) fail(path, "cannot read the file: ", std::generic_category().message(errno));
+      size += static_cast<std::size_t>(count);
+      content.resize(size);
+      if (count == 0) return in_memory(std::move(content));
+    }
+  }
+#elif defined(KRONECKER_HAS_MMAP)
   struct Descriptor {
     int number;
     ~Descriptor() {

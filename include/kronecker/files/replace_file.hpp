@@ -169,14 +169,30 @@ inline void take_permissions(const std::filesystem::path& file, const std::files
     std::filesystem::permissions(file, status.permissions(), ignored);
 }
 
+/// What the system's message leaves out, and what to do about it; empty for most reasons.
+inline const char* why_not_replaced(const std::error_code& refused) {
+#ifdef _WIN32
+  constexpr int access_denied = 5, sharing_violation = 32, user_mapped_file = 1224;
+  const int reason = refused.value();
+  if (reason == access_denied || reason == sharing_violation || reason == user_mapped_file)
+    return " (Windows replaces no file that is open, in this program or another one, or read-only: close it "
+           "and what was loaded from it, or write to another path)";
+#endif
+  const bool is_mounted =
+      refused == std::errc::device_or_resource_busy || refused == std::errc::cross_device_link;
+  return is_mounted ? " (a file that is mounted by itself can be written into, but not replaced: mount its "
+                      "folder, or write to another path)"
+                    : "";
+}
+
 }  // namespace detail
 
 /// Replaces the file at `path` by what `write(std::ostream&)` writes; a symbolic link stays one, and the old
 /// file's permissions are kept. Whatever ends the program or the power meanwhile leaves the old file or the
 /// new one, whole, and perhaps a file `.kronecker-*.partial` beside it, which may be removed. Of two writers
 /// at the same time the last one's file stays. Throws FileError if the folder cannot be written, the disk is
-/// full, or the file cannot be replaced because it is mounted by itself; then, or if `write` throws, the old
-/// file is as it was.
+/// full, or the file cannot be replaced because it is mounted by itself or, on Windows, open; then, or if
+/// `write` throws, the old file is as it was.
 ///
 /// What is there but is no regular file (a pipe, /dev/stdout, /dev/null) is not replaced: it is written into.
 template <class Write>
@@ -196,14 +212,9 @@ void replace_file(const std::filesystem::path& path, Write&& write) {
     detail::fail<FileError>(path, ": cannot write all of ", beside.path(), ": ", reason);
   }
   if (fs::exists(old)) detail::take_permissions(beside.path(), target);
-  if (const std::error_code refused = beside.rename(target)) {
-    const bool is_mounted =
-        refused == std::errc::device_or_resource_busy || refused == std::errc::cross_device_link;
+  if (const std::error_code refused = beside.rename(target))
     detail::fail<FileError>(path, ": cannot replace the file: ", refused.message(),
-                            is_mounted ? " (a file that is mounted by itself can be written into, but not "
-                                         "replaced: mount its folder, or write to another path)"
-                                       : "");
-  }
+                            detail::why_not_replaced(refused));
 #ifdef KRONECKER_HAS_POSIX_FILES
   detail::flush_to_disk(folder.empty() ? fs::path(".") : folder);  // the new file is in place, come what may
 #endif

@@ -16,7 +16,10 @@
 // Vectors as GCC and clang spell them; other compilers get plain loops that they may turn into vector code.
 #if defined(__GNUC__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && !defined(KRONECKER_NO_VECTOR_EXTENSIONS)
 #define KRONECKER_HAS_VECTORS 1
-#if defined(__x86_64__)
+// GCC for Windows aligns the stack to 16 bytes, and puts 32- and 64-byte vectors on it with instructions that
+// fault where it is not aligned to as much (GCC bug 54412). Some distributions mend that, but no macro says
+// so: who has such a GCC may define KRONECKER_HAS_AVX for all of a program.
+#if defined(__x86_64__) && (defined(__clang__) || !(defined(_WIN32) || defined(__CYGWIN__)))
 #define KRONECKER_HAS_AVX 1
 #endif
 #endif
