@@ -139,19 +139,19 @@ class MappedFile {
     if (static_cast<std::uint64_t>(status.st_size) > (std::numeric_limits<std::size_t>::max)() / 2)
       fail(path, "a file of ", status.st_size, " bytes is too large for this system");
     const auto size = static_cast<std::size_t>(status.st_size);
-    const void* const view = size == 0 ? nullptr : view_of(file.number);
+    const void* const view = size == 0 ? nullptr : view_of(file.number, size);
     if (view == nullptr) return read(path, file.number, size);
     const auto unmap = [](const std::uint8_t* bytes) { ::UnmapViewOfFile(bytes); };
     return {std::shared_ptr<const std::uint8_t>(static_cast<const std::uint8_t*>(view), unmap), size};
   }
 
-  /// The whole file in memory; null if it cannot be mapped.
-  static const void* view_of(int file) {
+  /// The first `size` bytes in memory; null if they cannot be mapped.
+  static const void* view_of(int file, std::size_t size) {
     constexpr unsigned long page_readonly = 2, file_map_read = 4;
     void* const handle = reinterpret_cast<void*>(::_get_osfhandle(file));
     void* const mapping = ::CreateFileMappingW(handle, nullptr, page_readonly, 0, 0, nullptr);
     if (mapping == nullptr) return nullptr;
-    const void* const view = ::MapViewOfFile(mapping, file_map_read, 0, 0, 0);
+    const void* const view = ::MapViewOfFile(mapping, file_map_read, 0, 0, size);
     ::CloseHandle(mapping);  // the view keeps it
     return view;
   }
