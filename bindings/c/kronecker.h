@@ -17,7 +17,9 @@
 extern "C" {
 #endif
 
-#if defined(_WIN32) && defined(KRONECKER_BUILDS_LIBRARY)
+#if defined(KRONECKER_STATIC)
+#define KRONECKER_API
+#elif defined(_WIN32) && defined(KRONECKER_BUILDS_LIBRARY)
 #define KRONECKER_API __declspec(dllexport)
 #elif defined(_WIN32)
 #define KRONECKER_API __declspec(dllimport)

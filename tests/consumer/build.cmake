@@ -1,14 +1,18 @@
 # Builds and runs the consumer project by one ROUTE, in a fresh folder.
 #   cmake -DROUTE=... -DSOURCE=<this project> -DBINARY=... -DBUILD=<build folder of this project> -DCOMPILER=...
 #         -DGENERATOR=... -P build.cmake
+# Routes in C take C_COMPILER too, single-header takes PYTHON and QUICKSTART, that example built with the folder of headers.
+# Optional: ARCHIVE for fetch_content to fetch, PKG_CONFIG_FLAGS for c-pkg-config.
+cmake_minimum_required(VERSION 3.21)
 file(REMOVE_RECURSE ${BINARY})
 file(MAKE_DIRECTORY ${BINARY})
 set(prefix ${BINARY}/prefix)
-if(ROUTE STREQUAL "find_package" OR ROUTE STREQUAL "pkg-config")
+set(consumer ${SOURCE}/tests/consumer)
+if(ROUTE MATCHES "find_package|pkg-config")
   execute_process(COMMAND ${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix} OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
 endif()
 
-# fixed-folders: a package whose headers and data go to folders outside its prefix.
+# fixed-folders: a package whose headers and data go to folders outside its prefix. Nothing is built to install it.
 set(data ${prefix}/share)
 if(ROUTE STREQUAL "fixed-folders")
   set(data ${BINARY}/fixed/data)
@@ -21,17 +25,48 @@ if(ROUTE STREQUAL "fixed-folders")
   execute_process(COMMAND ${CMAKE_COMMAND} --install ${BINARY}/library OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
 endif()
 
+# Without CMake: what to compile, and what pkg-config finds the flags of.
+set(package "")
 if(ROUTE STREQUAL "pkg-config" OR ROUTE STREQUAL "fixed-folders")
+  set(package "kronecker >= 0.2")
   set(ENV{PKG_CONFIG_PATH} ${data}/pkgconfig)
-  execute_process(COMMAND pkg-config --cflags "kronecker >= 0.2" OUTPUT_VARIABLE flags OUTPUT_STRIP_TRAILING_WHITESPACE
+  set(command ${COMPILER} -std=c++20 ${consumer}/consumer.cpp)
+elseif(ROUTE STREQUAL "c-pkg-config")
+  set(package "kronecker-c >= 0.2")
+  file(GLOB_RECURSE file ${prefix}/kronecker-c.pc)
+  cmake_path(GET file PARENT_PATH folder)
+  set(ENV{PKG_CONFIG_LIBDIR} ${folder})  # there is no Eigen
+  cmake_path(GET folder PARENT_PATH folder)
+  set(command ${C_COMPILER} ${consumer}/c/consumer.c -Wl,-rpath,${folder})
+elseif(ROUTE STREQUAL "single-header")
+  set(package eigen3)
+  file(MAKE_DIRECTORY ${BINARY}/include/kronecker)
+  execute_process(COMMAND ${PYTHON} ${SOURCE}/scripts/amalgamate OUTPUT_FILE ${BINARY}/include/kronecker/kronecker.hpp
     COMMAND_ERROR_IS_FATAL ANY)
+  set(command ${COMPILER} -std=c++20 -I${BINARY}/include ${SOURCE}/examples/quickstart.cpp)
+endif()
+
+if(package)
+  execute_process(COMMAND pkg-config --cflags --libs ${PKG_CONFIG_FLAGS} ${package} OUTPUT_VARIABLE flags
+    OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
   separate_arguments(flags UNIX_COMMAND "${flags}")
-  execute_process(COMMAND ${COMPILER} -std=c++20 ${flags} ${SOURCE}/tests/consumer/consumer.cpp -o ${BINARY}/consumer
-    COMMAND_ERROR_IS_FATAL ANY)
+  execute_process(COMMAND ${command} ${flags} -o ${BINARY}/consumer COMMAND_ERROR_IS_FATAL ANY)
+elseif(ROUTE STREQUAL "c-find_package")
+  execute_process(COMMAND ${CMAKE_COMMAND} -S ${consumer}/c -B ${BINARY} -G ${GENERATOR} -DCMAKE_PREFIX_PATH=${prefix}
+    -DCMAKE_DISABLE_FIND_PACKAGE_Eigen3=ON -DCMAKE_C_COMPILER=${C_COMPILER} COMMAND_ERROR_IS_FATAL ANY)
+  execute_process(COMMAND ${CMAKE_COMMAND} --build ${BINARY} COMMAND_ERROR_IS_FATAL ANY)
 else()
-  execute_process(COMMAND ${CMAKE_COMMAND} -S ${SOURCE}/tests/consumer -B ${BINARY} -G ${GENERATOR} -DROUTE=${ROUTE}
-    -DKRONECKER_SOURCE=${SOURCE} -DCMAKE_PREFIX_PATH=${prefix} -DEigen3_DIR=${EIGEN} -DCMAKE_CXX_COMPILER=${COMPILER}
-    -DCMAKE_BUILD_TYPE=Debug COMMAND_ERROR_IS_FATAL ANY)
+  execute_process(COMMAND ${CMAKE_COMMAND} -S ${consumer} -B ${BINARY} -G ${GENERATOR} -DROUTE=${ROUTE}
+    -DKRONECKER_SOURCE=${SOURCE} -DKRONECKER_ARCHIVE=${ARCHIVE} -DCMAKE_PREFIX_PATH=${prefix} -DEigen3_DIR=${EIGEN}
+    -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_BUILD_TYPE=Debug COMMAND_ERROR_IS_FATAL ANY)
   execute_process(COMMAND ${CMAKE_COMMAND} --build ${BINARY} COMMAND_ERROR_IS_FATAL ANY)
 endif()
-execute_process(COMMAND ${BINARY}/consumer COMMAND_ERROR_IS_FATAL ANY)
+
+execute_process(COMMAND ${BINARY}/consumer ${SOURCE}/tests/golden/saved.kron OUTPUT_VARIABLE output
+  COMMAND_ERROR_IS_FATAL ANY)
+if(ROUTE STREQUAL "single-header")
+  execute_process(COMMAND ${QUICKSTART} OUTPUT_VARIABLE expected COMMAND_ERROR_IS_FATAL ANY)
+  if(NOT output STREQUAL expected)
+    message(FATAL_ERROR "with the single header: ${output}with the folder of headers: ${expected}")
+  endif()
+endif()
