@@ -54,4 +54,4 @@ class KroneckerConan(ConanFile):
         self.cpp_info.bindirs = []
         self.cpp_info.libdirs = []
         if self.options.system_eigen:
-            self.cpp_info.includedirs += PkgConfig(self, "eigen3").includes
+            self.cpp_info.includedirs += PkgConfig(self, "eigen3").includedirs
