@@ -17,6 +17,7 @@
 extern "C" {
 #endif
 
+/* The package defines KRONECKER_STATIC where it is a static library. */
 #if defined(KRONECKER_STATIC)
 #define KRONECKER_API
 #elif defined(_WIN32) && defined(KRONECKER_BUILDS_LIBRARY)

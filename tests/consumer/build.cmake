@@ -2,7 +2,7 @@
 #   cmake -DROUTE=... -DSOURCE=<this project> -DBINARY=... -DBUILD=<build folder of this project> -DCOMPILER=...
 #         -DGENERATOR=... -P build.cmake
 # Routes in C take C_COMPILER too, single-header takes PYTHON and QUICKSTART, that example built with the folder of headers.
-# Optional: ARCHIVE for fetch_content to fetch, PKG_CONFIG_FLAGS for c-pkg-config.
+# fetch_content may be given an ARCHIVE to fetch.
 cmake_minimum_required(VERSION 3.21)
 file(REMOVE_RECURSE ${BINARY})
 file(MAKE_DIRECTORY ${BINARY})
@@ -27,6 +27,7 @@ endif()
 
 # Without CMake: what to compile, and what pkg-config finds the flags of.
 set(package "")
+set(static "")
 if(ROUTE STREQUAL "pkg-config" OR ROUTE STREQUAL "fixed-folders")
   set(package "kronecker >= 0.2")
   set(ENV{PKG_CONFIG_PATH} ${data}/pkgconfig)
@@ -34,6 +35,10 @@ if(ROUTE STREQUAL "pkg-config" OR ROUTE STREQUAL "fixed-folders")
 elseif(ROUTE STREQUAL "c-pkg-config")
   set(package "kronecker-c >= 0.2")
   file(GLOB_RECURSE file ${prefix}/kronecker-c.pc)
+  file(GLOB_RECURSE library ${prefix}/libkronecker.a)
+  if(library)
+    set(static --static)
+  endif()
   cmake_path(GET file PARENT_PATH folder)
   set(ENV{PKG_CONFIG_LIBDIR} ${folder})  # there is no Eigen
   cmake_path(GET folder PARENT_PATH folder)
@@ -47,7 +52,7 @@ elseif(ROUTE STREQUAL "single-header")
 endif()
 
 if(package)
-  execute_process(COMMAND pkg-config --cflags --libs ${PKG_CONFIG_FLAGS} ${package} OUTPUT_VARIABLE flags
+  execute_process(COMMAND pkg-config --cflags --libs ${static} ${package} OUTPUT_VARIABLE flags
     OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
   separate_arguments(flags UNIX_COMMAND "${flags}")
   execute_process(COMMAND ${command} ${flags} -o ${BINARY}/consumer COMMAND_ERROR_IS_FATAL ANY)
