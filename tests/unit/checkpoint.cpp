@@ -76,7 +76,7 @@ TEST_CASE("a checkpoint in several files is read through its index") {
           read_matrix(index, "lm_head.weight");
         }).find("a.safetensors: cannot open") != std::string::npos);
   std::filesystem::copy_file(folder / "b.safetensors", folder.path() / u8"\u00e9.safetensors");
-  test_support::write_content(index, R"({"weight_map":{"projection.weight":"\u00e9.safetensors"}})");
+  test_support::write_content(index, R"({"weight_map":{"wte.projection.weight":"\u00e9.safetensors"}})");
   CHECK(import_projection(index).to_torch() == golden_weight);
   test_support::write_content(index,
                               R"({"weight_map":{"other.weight":"b.safetensors","projection.weight":7}})");
