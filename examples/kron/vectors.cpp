@@ -90,12 +90,30 @@ class Export {
         ->check(examples::one_of({"old", "new"}))
         ->needs(gguf);
 #ifdef KRON_HAS_ONNX
+    auto* onnx = parser_->add_flag("--onnx", as_onnx_, "Write an ONNX model, from ids to embeddings");
+    onnx->excludes(name)->excludes(type)->excludes(gguf);
+    auto* table = parser_->add_flag("--table", onnx_options_.is_table,
+                                    "ONNX model of the ordinary table: the fastest, and large");
+    table->needs(onnx);
     parser_
-        ->add_flag("--onnx", as_onnx_,
-                   "Write an ONNX model, from ids to embeddings, with the rows as they are")
-        ->excludes(name)
-        ->excludes(type)
-        ->excludes(gguf);
+        ->add_option(
+            "--max-size", onnx_options_.max_size,
+            "Bytes that the ONNX model may take (20MB); the larger, the faster, up to the table; 0: as "
+            "few as possible; without it: a sixth of the table's")
+        ->transform(CLI::AsSizeValue(true))
+        ->type_name("SIZE")
+        ->needs(onnx)
+        ->excludes(table);
+    parser_->add_option("--ids", ids_, "Type of the ONNX model's ids: int64 or int32")
+        ->type_name("TYPE")
+        ->check(examples::one_of({"int64", "int32"}))
+        ->capture_default_str()
+        ->needs(onnx);
+    parser_->add_option("--rank", onnx_options_.rank, "Dimensions of the ONNX model's ids")
+        ->type_name("N")
+        ->check(CLI::Range(0, 8))
+        ->capture_default_str()
+        ->needs(onnx);
 #else
     static_cast<void>(type);
 #endif
@@ -155,9 +173,12 @@ class Export {
 #ifdef KRON_HAS_ONNX
   int write_onnx() const {
     const SavedEmbedding embedding(model_);
-    embedding.visit([&](const auto& any) { kronecker::export_onnx(output_, any); });
-    fmt::print(stderr, "wrote {}: an ONNX model of {} tokens and d_model {}, rows of {}\n",
-               shown_name(output_), embedding.tokens().size(), embedding.d_model(), embedding.row_type());
+    kronecker::OnnxOptions options = onnx_options_;
+    if (ids_ == "int32") options.ids = kronecker::OnnxIds::int32;
+    embedding.visit([&](const auto& any) { kronecker::export_onnx(output_, any, options); });
+    fmt::print(stderr, "wrote {}: an ONNX model of {} tokens and d_model {}, {}\n", shown_name(output_),
+               embedding.tokens().size(), embedding.d_model(),
+               options.is_table ? "the table" : fmt::format("rows of {}", embedding.row_type()));
     return 0;
   }
 #endif
@@ -168,6 +189,8 @@ class Export {
   std::string type_ = "F32";
 #ifdef KRON_HAS_ONNX
   bool as_onnx_ = false;
+  std::string ids_ = "int64";
+  kronecker::OnnxOptions onnx_options_;
 #endif
 };
 

@@ -1,73 +1,81 @@
-/// Writes what scripts/check_onnx compares in ONNX Runtime: models with float32, float16 and int8 rows of
-/// gpt2's vocabulary at pos_dim 16 and d_model 768 (of made-up tokens where that is absent), the embeddings
-/// of all its tokens from each, and a model that gathers rows of the ordinary table.
-///     onnx_cases FOLDER
+/// Writes what scripts/check_onnx and benchmarks/onnx.py run in ONNX Runtime: models of a real vocabulary (of
+/// made-up tokens where that is absent) with random weights, `TYPE.FORM.onnx`. The table's model has the
+/// library's own bits, which the others are compared with.
+///     onnx_cases FOLDER VOCABULARY POS_DIM D_MODEL [TYPE...]
 
 #include "token_file.hpp"
 
 #include <kronecker/integrations/onnx.hpp>
 
+#include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
+#include <string>
+#include <vector>
 
 namespace {
 
 using Embedding = kronecker::KroneckerEmbedding<>;
+using kronecker::OnnxIds;
 namespace fs = std::filesystem;
 
-kronecker::Vocabulary make_vocabulary() {
-  const fs::path real = fs::path(KRONECKER_DATA_DIR) / "truth" / "gpt2.tokens.bin";
+kronecker::Vocabulary make_vocabulary(const std::string& name) {
+  const fs::path real = fs::path(KRONECKER_DATA_DIR) / "truth" / (name + ".tokens.bin");
   if (fs::exists(real)) return kronecker::Vocabulary(test_support::read_token_file(real));
   std::vector<std::string> tokens;
   for (int i = 0; i < 50257; ++i) tokens.push_back(" word" + std::to_string(i * 7919));
   return kronecker::Vocabulary(std::move(tokens));
 }
 
-void write_floats(const fs::path& path, const kronecker::RowMajorMatrix<float>& matrix) {
-  std::ofstream(path, std::ios::binary)
-      .write(reinterpret_cast<const char*>(matrix.data()),
-             static_cast<std::streamsize>(static_cast<std::size_t>(matrix.size()) * sizeof(float)));
-}
-
 template <class Scalar>
-void write_case(const fs::path& folder, const std::string& name, const Embedding& embedding) {
+void write_forms(const fs::path& folder, const std::string& type, const Embedding& embedding) {
   const auto rounded = embedding.cast<Scalar>();
-  kronecker::export_onnx(folder / (name + ".onnx"), rounded);
-  write_floats(folder / (name + ".bin"), rounded.table());
+  kronecker::OnnxOptions chunks;
+  if (type == "F16") chunks.ids = OnnxIds::int32;
+  const auto path = [&](const char* form) { return folder / (type + "." + form + ".onnx"); };
+  kronecker::export_onnx(path("table"), rounded, {.is_table = true});
+  kronecker::export_onnx(path("chunks"), rounded, chunks);
+  kronecker::export_onnx(path("bytes"), rounded, {.max_size = 0});
+  for (const int rank : {0, 1, 3}) {
+    if (type != "I8") continue;
+    chunks.rank = rank;
+    kronecker::export_onnx(path(("chunks_rank_" + std::to_string(rank)).c_str()), rounded, chunks);
+  }
 }
 
-void write_table_model(const fs::path& path, const kronecker::RowMajorMatrix<float>& table) {
-  using onnx::TensorProto;
-  onnx::ModelProto model;
-  model.set_ir_version(kronecker::detail::onnx_ir_version);
-  model.add_opset_import()->set_version(kronecker::detail::onnx_opset);
-  onnx::GraphProto& proto = *model.mutable_graph();
-  proto.set_name("table");
-  kronecker::detail::describe(*proto.add_input(), "input_ids", TensorProto::INT64, {"batch", "sequence"});
-  kronecker::detail::describe(*proto.add_output(), "embeddings", TensorProto::FLOAT, {"batch", "sequence"},
-                              static_cast<int>(table.cols()));
-  kronecker::detail::OnnxGraph graph(proto);
-  graph.constant("table", TensorProto::FLOAT,
-                 {static_cast<std::size_t>(table.rows()), static_cast<std::size_t>(table.cols())},
-                 std::vector<float>(table.data(), table.data() + table.size()));
-  graph.node("Gather", {"table", "input_ids"}, "embeddings");
-  std::ofstream file(path, std::ios::binary);
-  model.SerializeToOstream(&file);
+/// Rounded codes, rows of their own for three tokens, and a norm.
+Embedding with_everything(const Embedding& embedding) {
+  const auto& exact = embedding.encoder();
+  const kronecker::DynamicEncoder encoder(exact.char_dim(), exact.pos_dim(),
+                                          {.rounding = kronecker::CodeRounding::bfloat16});
+  const kronecker::ProjectionRows<float> rows(embedding.projection(), false);
+  const auto own = kronecker::LearnedProjection::normal(embedding.d_model(), 3, 2);
+  const std::vector<float> weight(static_cast<std::size_t>(embedding.d_model()), 0.5f);
+  return Embedding(encoder, embedding.token_bytes(), rows)
+      .with_own_rows({0, 464, embedding.vocab_size() - 1}, own.weights().span())
+      .with_norm(weight, 1e-6f);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) return 2;
-  const fs::path folder = argv[1];
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (arguments.size() < 4) return 2;
+  const fs::path folder = arguments[0];
   fs::create_directories(folder);
-  const kronecker::KroneckerEncoder<256, 16> encoder;
-  const Embedding embedding(encoder, make_vocabulary(),
-                            kronecker::LearnedProjection::normal(768, encoder.code_dim(), 1));
-  write_case<float>(folder, "F32", embedding);
-  write_case<Eigen::half>(folder, "F16", embedding);
-  write_case<std::int8_t>(folder, "I8", embedding);
-  write_table_model(folder / "table.onnx", embedding.table());
+  const int pos_dim = std::stoi(arguments[2]), d_model = std::stoi(arguments[3]);
+  const kronecker::DynamicEncoder encoder(256, pos_dim);
+  const Embedding embedding(encoder, make_vocabulary(arguments[1]),
+                            kronecker::LearnedProjection::normal(d_model, encoder.code_dim(), 1));
+  const auto is_asked_for = [&](const char* type) {
+    return arguments.size() == 4 ||
+           std::find(arguments.begin() + 4, arguments.end(), type) != arguments.end();
+  };
+  if (is_asked_for("F32")) write_forms<float>(folder, "F32", embedding);
+  if (is_asked_for("F16")) write_forms<Eigen::half>(folder, "F16", embedding);
+  if (is_asked_for("I8")) write_forms<std::int8_t>(folder, "I8", embedding);
+
+  if (is_asked_for("rounded")) write_forms<float>(folder, "rounded", with_everything(embedding));
+  if (is_asked_for("rounded_I8")) write_forms<std::int8_t>(folder, "rounded_I8", with_everything(embedding));
   std::cout << embedding.vocab_size() << " " << embedding.d_model() << "\n";
 }

@@ -1,55 +1,70 @@
-// Runs the models of onnx_cases in ONNX Runtime: every token and batches of many shapes must have our embeddings, to 1e-6;
-// then the time of a forward pass against that of gathering rows of the table.
-//     node run.mjs FOLDER VOCAB_SIZE D_MODEL      (where onnxruntime-node is installed)
+// Runs models of onnx_cases in onnxruntime-web and in transformers.js: every token's vector must be the table's, which has
+// the library's bits, to 1e-6 of its length, and ids that are out of range must be refused.
+//     node run.mjs FOLDER      (where onnxruntime-web and @huggingface/transformers are installed)
 import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
 import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
 
-const ort = createRequire(process.cwd() + "/")("onnxruntime-node");
-const [folder, vocabSize, dModel] = [process.argv[2], +process.argv[3], +process.argv[4]];
-const options = { intraOpNumThreads: 1, interOpNumThreads: 1 };
-const open = (name) => ort.InferenceSession.create(`${folder}/${name}.onnx`, options);
-const megabytes = (name) => (fs.statSync(`${folder}/${name}.onnx`).size / 1e6).toFixed(1);
+const require = createRequire(process.cwd() + "/");
+const ort = require("onnxruntime-web");
+const { AutoModel, Tensor, env } = await import(pathToFileURL(require.resolve("@huggingface/transformers")));
+const folder = path.resolve(process.argv[2]);
+ort.env.wasm.numThreads = 1;
 
-let state = 1; // of a small generator, so that every run has the same batches
-const random = (end) => (state = (state * 48271) % 2147483647) % end;
-const randomIds = (count) => BigInt64Array.from({ length: count }, () => BigInt(random(vocabSize)));
-const embed = async (session, ids, shape) =>
-  (await session.run({ input_ids: new ort.Tensor("int64", ids, shape) })).embeddings;
-
-for (const name of ["F32", "F16", "I8"]) {
-  const bytes = fs.readFileSync(`${folder}/${name}.bin`);
-  const expected = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-  const session = await open(name);
-  let largest = 0, batches = 0;
-  const check = async (ids, shape) => {
-    const out = await embed(session, ids, shape);
-    if (out.dims.join() !== [...shape, dModel].join()) throw new Error(`${name}: shape ${out.dims} for ids ${shape}`);
-    for (let i = 0; i < ids.length; ++i)
-      for (let j = 0; j < dModel; ++j)
-        largest = Math.max(largest, Math.abs(out.data[i * dModel + j] - expected[Number(ids[i]) * dModel + j]));
-    ++batches;
+async function inWeb(file) {
+  const session = await ort.InferenceSession.create(fs.readFileSync(file), { executionProviders: ["wasm"], logSeverityLevel: 4 });
+  const type = session.inputMetadata?.[0]?.type ?? (file.includes("F16.chunks") ? "int32" : "int64");
+  return async (ids) => {
+    const data = type === "int32" ? Int32Array.from(ids) : BigInt64Array.from(ids, BigInt);
+    return (await session.run({ input_ids: new ort.Tensor(type, data, [1, ids.length]) })).embeddings;
   };
-  for (let first = 0; first < vocabSize; first += 2048) {
-    const count = Math.min(2048, vocabSize - first);
-    await check(BigInt64Array.from({ length: count }, (_, i) => BigInt(first + i)), [1, count]);
-  }
-  for (let batch = 1; batch <= 8; ++batch)
-    for (const sequence of [1, 2, 3, 7, 16, 64, 200, 512]) await check(randomIds(batch * sequence), [batch, sequence]);
-  console.log(`${name}: ${megabytes(name)} MB, ${batches} batches, largest difference ${largest}`);
-  if (!(largest <= 1e-6)) throw new Error(`${name} differs by ${largest}`);
 }
 
-const sessions = { table: await open("table"), F32: await open("F32"), F16: await open("F16"), I8: await open("I8") };
-const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
-const [batch, sequence] = [1, 512];
-const nanoseconds = Object.fromEntries(Object.keys(sessions).map((name) => [name, []]));
-for (let round = 0; round < 60; ++round) {
-  const ids = randomIds(batch * sequence);
-  for (const [name, session] of Object.entries(sessions)) {
-    const start = process.hrtime.bigint();
-    await embed(session, ids, [batch, sequence]);
-    nanoseconds[name].push(Number(process.hrtime.bigint() - start) / (batch * sequence));
-  }
+// As a repository of the hub has it: config.json and onnx/model.onnx.
+async function inTransformers(file) {
+  const repository = fs.mkdtempSync(path.join(os.tmpdir(), "kronecker_onnx_"));
+  fs.mkdirSync(path.join(repository, "onnx"));
+  fs.writeFileSync(path.join(repository, "config.json"), JSON.stringify({ model_type: "kronecker" }));
+  fs.copyFileSync(file, path.join(repository, "onnx", "model.onnx"));
+  env.allowRemoteModels = false;
+  env.localModelPath = path.dirname(repository) + "/";
+  const model = await AutoModel.from_pretrained(path.basename(repository), { dtype: "fp32", device: "cpu" });
+  fs.rmSync(repository, { recursive: true });
+  return async (ids) =>
+    (await model({ input_ids: new Tensor("int64", BigInt64Array.from(ids, BigInt), [1, ids.length]) })).embeddings;
 }
-for (const name of Object.keys(sessions))
-  console.log(`${name}: ${megabytes(name)} MB, ${median(nanoseconds[name]).toFixed(0)} ns a token in batches of 1 x 512`);
+
+async function check(name, embed, table, vocabSize) {
+  let greatest = 0;
+  for (let first = 0; first < vocabSize; first += 2048) {
+    const ids = Array.from({ length: Math.min(2048, vocabSize - first) }, (_, i) => first + i);
+    const [expected, found] = [await table(ids), await embed(ids)];
+    if (found.dims.join() !== expected.dims.join()) throw new Error(`${name}: shape ${found.dims}`);
+    const dModel = found.dims[2];
+    for (let i = 0; i < ids.length; ++i) {
+      let [squares, difference] = [0, 0];
+      for (let j = i * dModel; j < (i + 1) * dModel; ++j) {
+        squares += expected.data[j] ** 2;
+        difference = Math.max(difference, Math.abs(found.data[j] - expected.data[j]));
+      }
+      if (difference > 0) greatest = Math.max(greatest, difference / Math.sqrt(squares));
+    }
+  }
+  if (!(greatest <= 1e-6)) throw new Error(`${name} differs by ${greatest} of a vector's length`);
+  for (const id of [-1, -vocabSize, vocabSize])
+    if (await embed([id]).then(() => true, () => false)) throw new Error(`${name}: id ${id} is not refused`);
+  console.log(`${name}: greatest difference ${greatest.toPrecision(2)} of a vector's length`);
+}
+
+const model = (name) => path.join(folder, `${name}.onnx`);
+const vocabSize = 50257; // of gpt2, and as many made-up tokens
+const version = (name) => JSON.parse(fs.readFileSync(`node_modules/${name}/package.json`)).version;
+for (const type of ["F32", "F16", "I8", "rounded_I8"]) {
+  const table = await inWeb(model(`${type}.table`));
+  for (const form of ["chunks", "bytes"])
+    await check(`onnxruntime-web ${version("onnxruntime-web")}: ${type}.${form}`, await inWeb(model(`${type}.${form}`)), table, vocabSize);
+  if (type !== "F16")
+    await check(`transformers.js ${version("@huggingface/transformers")}: ${type}.chunks`, await inTransformers(model(`${type}.chunks`)), table, vocabSize);
+}

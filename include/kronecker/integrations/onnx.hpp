@@ -3,22 +3,29 @@
 /// The embedding as an ONNX model, for ONNX Runtime and everything else that runs such models. Needs the ONNX
 /// project's own definitions (libonnx, protobuf).
 ///
-///     input_ids, int64 (batch, sequence)  ->  embeddings, float32 (batch, sequence, d_model)
+///     input_ids, int64 or int32 (batch, sequence)  ->  embeddings, float32 (batch, sequence, d_model)
 ///
-/// Standard operators of opset 13 do what the forward pass does:
+/// Standard operators of opset 13 do what the forward pass does, with chunks of bytes in the place of bytes
+/// (onnx_chunks.hpp), and once for each different id:
 ///
-///     slots = token_slots[input_ids]            the rows that each token lights, and the row of zeros
-///     embeddings = ReduceSum(rows[slots]) * token_scales[input_ids]
+///     ids, places = Unique(input_ids)
+///     rows = chunk_rows[token_chunks[ids]]
+///     embeddings = (ReduceSum(rows) * factors[token_kinds[ids]])[places]
 ///
-/// The model holds the rows that some token lights and no others, so it knows the vocabulary alone; ids that
-/// are out of range are left to the runtime's own check, which takes -1 for the last token.
+/// A token's kind is its length, or that it has a row of its own. MatMul takes the place of ReduceSum and the
+/// product where the sums of rows are not exact in any order: it is faster. An id that is out of range, or
+/// negative, is one that the runtime's Gather refuses. The model holds what some token lights and nothing
+/// else, so it knows the vocabulary alone.
 
-#include <kronecker/cell.hpp>
 #include <kronecker/embedding.hpp>
 #include <kronecker/error.hpp>
-#include <kronecker/files/little_endian.hpp>
 #include <kronecker/files/replace_file.hpp>
+#include <kronecker/integrations/onnx_chunks.hpp>
+#include <kronecker/integrations/onnx_graph.hpp>
+#include <kronecker/integrations/onnx_plan.hpp>
+#include <kronecker/integrations/onnx_rows.hpp>
 #include <kronecker/namespace.hpp>
+#include <kronecker/token_sequence.hpp>
 #include <kronecker/types.hpp>
 #include <kronecker/version.hpp>
 
@@ -28,143 +35,194 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
+#include <optional>
 #include <ostream>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
 namespace KRONECKER_NAMESPACE {
+
+/// The type of a model's input.
+enum class OnnxIds {
+  int64,  ///< What tokenizers and exported language models have.
+  int32,  ///< For those who have no other.
+};
+
+/// What is written into an ONNX model.
+struct OnnxOptions {
+  /// The ordinary table, for the fastest model, in the place of rows of chunks.
+  bool is_table = false;
+  /// Bytes that a model of chunks may take, 0 for as few as possible. The fewest chunks for a token that fit
+  /// are the fastest. Without it: a sixth of the ordinary table's, if that is possible.
+  std::optional<std::size_t> max_size = {};
+  OnnxIds ids = OnnxIds::int64;  ///< The input's type.
+  int rank = 2;                  ///< How many dimensions it has: 2 are (batch, sequence), none is one id.
+};
+
 namespace detail {
 
-inline constexpr int onnx_opset = 13;
-inline constexpr int onnx_ir_version = 7;  // that of opset 13
-
-/// Builds a graph of nodes one after the other.
-class OnnxGraph {
- public:
-  explicit OnnxGraph(onnx::GraphProto& graph) : graph_(graph) {}
-
-  /// A constant tensor. ONNX keeps numbers little-endian.
-  template <class T>
-  std::string constant(const std::string& name, onnx::TensorProto::DataType type,
-                       const std::vector<std::size_t>& shape, std::vector<T> values) {
-    onnx::TensorProto& tensor = *graph_.add_initializer();
-    tensor.set_name(name);
-    tensor.set_data_type(type);
-    for (const std::size_t size : shape) tensor.add_dims(static_cast<std::int64_t>(size));
-    swap_unless_little_endian(std::span<T>(values));
-    tensor.set_raw_data(values.data(), values.size() * sizeof(T));
-    return name;
-  }
-
-  /// A node with one output, whose name it returns.
-  std::string node(const std::string& type, const std::vector<std::string>& inputs,
-                   const std::string& output) {
-    onnx::NodeProto& node = *graph_.add_node();
-    node.set_op_type(type);
-    node.set_name(output);
-    for (const std::string& input : inputs) node.add_input(input);
-    node.add_output(output);
-    return output;
-  }
-
-  /// An integer attribute of the node that was added last.
-  void attribute(const std::string& name, std::int64_t value) {
-    onnx::AttributeProto& attribute = *graph_.mutable_node(graph_.node_size() - 1)->add_attribute();
-    attribute.set_name(name);
-    attribute.set_type(onnx::AttributeProto::INT);
-    attribute.set_i(value);
-  }
-
-  std::string cast(const std::string& input, onnx::TensorProto::DataType type, const std::string& output) {
-    node("Cast", {input}, output);
-    attribute("to", type);
-    return output;
-  }
-
- private:
-  onnx::GraphProto& graph_;
-};
-
-/// A tensor of a graph's interface; a dimension is a name or a size.
-inline void describe(onnx::ValueInfoProto& value, const std::string& name, onnx::TensorProto::DataType type,
-                     const std::vector<std::string>& names, int last_size = 0) {
-  value.set_name(name);
-  auto& tensor = *value.mutable_type()->mutable_tensor_type();
-  tensor.set_elem_type(type);
-  for (const std::string& dimension : names) tensor.mutable_shape()->add_dim()->set_dim_param(dimension);
-  if (last_size > 0) tensor.mutable_shape()->add_dim()->set_dim_value(last_size);
+/// Ids that Gather refuses if they are out of range: it would take negative ones from the end.
+inline std::string add_checked_ids(OnnxGraph& graph, const std::string& ids, std::int64_t vocab_size) {
+  graph.number<std::int64_t>("zero", 0);
+  graph.number<std::int64_t>("vocab_size", vocab_size);
+  graph.node("Less", {ids, "zero"}, "is_negative");
+  return graph.node("Where", {"is_negative", "vocab_size", ids}, "checked_ids");
 }
 
-/// Which rows a vocabulary lights, and for each token the places of its rows among them.
-struct OnnxSlots {
-  std::vector<std::uint32_t> cells;      ///< Ascending; the row of zeros comes after them.
-  std::vector<std::uint16_t> of_tokens;  ///< (V, width), filled up with the row of zeros.
-  std::size_t width = 1;                 ///< Bytes of the longest token.
-  std::vector<float> scales;             ///< (V), a_L.
-};
-
+/// The numbers of all tokens' rows: of their chunks, or of their own and rows of zeros.
 template <class Scalar>
-OnnxSlots onnx_slots(const KroneckerEmbedding<Scalar>& embedding) {
-  const TokenBytes& tokens = embedding.token_bytes();
-  const std::span<const std::uint8_t> lengths = tokens.lengths();
-  const auto pos_dim = static_cast<std::size_t>(tokens.pos_dim());
-  OnnxSlots found;
-  found.cells = tokens.reached_cells();
-  found.width = (std::max)(std::size_t{1}, std::size_t{*std::max_element(lengths.begin(), lengths.end())});
-  // At most 256 * 255 cells: the row of zeros has a 16-bit number too.
-  std::vector<std::uint16_t> slot_of_cell(static_cast<std::size_t>(embedding.encoder().code_dim()));
-  for (std::size_t slot = 0; slot < found.cells.size(); ++slot)
-    slot_of_cell[found.cells[slot]] = static_cast<std::uint16_t>(slot);
-  found.of_tokens.assign(lengths.size() * found.width, static_cast<std::uint16_t>(found.cells.size()));
-  const std::vector<float> scales = embedding.encoder().scales();
-  for (std::size_t id = 0; id < lengths.size(); ++id) {
-    for (std::size_t p = 0; p < lengths[id]; ++p)
-      found.of_tokens[id * found.width + p] =
-          slot_of_cell[cell_of(tokens.bytes()[id * pos_dim + p], p, pos_dim)];
-    found.scales.push_back(scales[lengths[id]]);
+std::string add_token_chunks(OnnxGraph& graph, const OnnxPlan<Scalar>& plan, ChunkedTokens& cut) {
+  const std::size_t chunks = plan.cut.ends.size(), zeros = cut.chunks.size();
+  if (plan.own_rows > 0)
+    for (std::size_t row = 0; row < plan.own_rows; ++row) {
+      const auto id = static_cast<std::size_t>(plan.embedding.own_rows()->tokens().ids()[row]);
+      cut.of_tokens[id * chunks] = static_cast<std::uint32_t>(zeros + 1 + row);
+    }
+  const std::vector<std::size_t> shape = {plan.tokens.size(), chunks};
+  const auto& numbers = cut.of_tokens;
+  if (plan.has_short_numbers(zeros + 1 + plan.own_rows)) {
+    std::vector<std::uint16_t> short_numbers;
+    for (const std::uint32_t number : numbers) short_numbers.push_back(static_cast<std::uint16_t>(number));
+    graph.constant("token_chunks", shape, short_numbers);
+    graph.node("Gather", {"token_chunks", "checked_ids"}, "chunks_16");
+    return graph.cast("chunks_16", onnx::TensorProto::INT32, "chunks");
   }
-  return found;
+  graph.constant("token_chunks", shape, std::vector<std::int32_t>(numbers.begin(), numbers.end()));
+  return graph.node("Gather", {"token_chunks", "checked_ids"}, "chunks");
 }
 
-/// The rows that are lit, then one of zeros, as `Stored`.
+/// The rows of chunks, one of zeros, and the tokens' own, as `Stored`; they are gathered as floats.
 template <class Stored, class Scalar>
-std::vector<Stored> lit_rows(const ProjectionRows<Scalar>& rows, const std::vector<std::uint32_t>& cells) {
-  const auto width = static_cast<std::size_t>(rows.d_model());
-  std::vector<Stored> lit;
-  lit.reserve((cells.size() + 1) * width);
-  for (const std::uint32_t cell : cells)
-    for (const Scalar value : rows.values().span().subspan(cell * width, width))
-      lit.push_back(static_cast<Stored>(value));
-  lit.resize(lit.size() + width, Stored(0));
-  return lit;
+std::string add_rows(OnnxGraph& graph, const OnnxPlan<Scalar>& plan, const std::vector<Chunk>& chunks) {
+  std::vector<Stored> rows = chunk_rows<Stored>(plan.embedding.rows(), chunks, plan.pos_dim());
+  if (plan.own_rows > 0)
+    for (const Scalar value : plan.embedding.own_rows()->rows().values().span())
+      rows.push_back(static_cast<Stored>(value));
+  graph.constant("chunk_rows", {rows.size() / plan.d_model(), plan.d_model()}, rows);
+  const std::string lit = graph.node("Gather", {"chunk_rows", "chunks"}, "lit_rows");
+  if constexpr (std::is_same_v<Stored, float>) return lit;
+  return graph.cast(lit, onnx::TensorProto::FLOAT, "lit_rows_32");
 }
 
-}  // namespace detail
-
-/// The ONNX model of an embedding. Rows are stored as they are: float32, float16, or int8 with the scales of
-/// the columns; bfloat16, which runtimes hardly know, as float32. Outputs of int8 rows have our bits; others
-/// differ by the order in which the runtime sums. Throws std::invalid_argument if codes are rounded, tokens
-/// have rows of their own, or a norm follows. O(V * pos_dim + D * d_model).
+/// What multiplies a sum of rows, for every kind of token: a_L, or 1 for a row of its own; of int8 rows times
+/// the scales of the columns. For a product of matrices it is there once for each chunk.
 template <class Scalar>
-onnx::ModelProto to_onnx(const KroneckerEmbedding<Scalar>& embedding) {
-  using onnx::TensorProto;
-  if (embedding.length_rows().size() > 0 || embedding.own_rows() || embedding.norm())
-    detail::fail<std::invalid_argument>("an embedding with ",
-                                        embedding.norm()       ? "a norm"
-                                        : embedding.own_rows() ? "rows of their own"
-                                                               : "rounded codes",
-                                        " cannot be exported to ONNX");
-  constexpr bool is_half = std::is_same_v<Scalar, Eigen::half>, is_int8 = std::is_same_v<Scalar, std::int8_t>;
-  const detail::OnnxSlots token_slots = detail::onnx_slots(embedding);
-  const auto vocab_size = static_cast<std::size_t>(embedding.vocab_size());
-  const auto d_model = static_cast<std::size_t>(embedding.d_model());
-  const CodeOptions options = embedding.encoder().options();
+std::string add_factors(OnnxGraph& graph, const OnnxPlan<Scalar>& plan) {
+  std::vector<float> scales = plan.embedding.encoder().scales();
+  scales.resize(plan.kinds(), 1.0f);
+  std::vector<std::size_t> shape = {plan.kinds(), 1};
+  std::vector<float> factors = scales;
+  if constexpr (std::is_same_v<Scalar, std::int8_t>) {
+    shape.back() = plan.d_model();
+    factors.clear();
+    for (std::size_t kind = 0; kind < plan.kinds(); ++kind) {
+      const bool is_own = kind == plan.own_kind() && plan.own_rows > 0;
+      const auto& rows = is_own ? plan.embedding.own_rows()->rows() : plan.embedding.rows();
+      for (const float scale : rows.column_scales().span()) factors.push_back(scales[kind] * scale);
+    }
+  } else if (plan.takes_product()) {
+    shape.push_back(plan.cut.ends.size());
+    factors.clear();
+    for (const float scale : scales) factors.insert(factors.end(), shape.back(), scale);
+  }
+  graph.constant("kind_factors", shape, factors);
+  return graph.node("Gather", {"kind_factors", "kinds"}, "factors");
+}
 
+/// What each token is: its length, or one more than pos_dim.
+template <class Scalar>
+void add_kinds(OnnxGraph& graph, const OnnxPlan<Scalar>& plan) {
+  std::vector<std::int32_t> kinds;
+  for (const std::string_view token : plan.tokens) kinds.push_back(static_cast<std::int32_t>(token.size()));
+  if (plan.own_rows > 0)
+    for (const TokenId id : plan.embedding.own_rows()->tokens().ids())
+      kinds[static_cast<std::size_t>(id)] = static_cast<std::int32_t>(plan.own_kind());
+  graph.constant("token_kinds", {kinds.size()}, kinds);
+  graph.node("Gather", {"token_kinds", "checked_ids"}, "kinds");
+}
+
+/// Adds the row of a token's length, which rounded codes have.
+template <class Scalar>
+std::string add_length_rows(OnnxGraph& graph, const OnnxPlan<Scalar>& plan, const std::string& sums) {
+  const std::span<const float> rows = plan.embedding.length_rows().span();
+  std::vector<float> of_kinds(rows.begin(), rows.end());
+  of_kinds.resize(plan.kinds() * plan.d_model());  // zeros for tokens with rows of their own
+  graph.constant("kind_rows", {plan.kinds(), plan.d_model()}, of_kinds);
+  graph.node("Gather", {"kind_rows", "kinds"}, "length_rows");
+  return graph.node("Add", {sums, "length_rows"}, "sums_with_lengths");
+}
+
+/// The norm that follows, of (ids, d_model). Vectors of zeros stay so, whatever epsilon is.
+inline std::string add_norm(OnnxGraph& graph, const EmbeddingNorm& norm, const std::string& vectors) {
+  const std::span<const float> weight = norm.weight().span();
+  graph.number("norm_epsilon", (std::max)(norm.epsilon(), (std::numeric_limits<float>::min)()));
+  graph.constant("norm_weight", {weight.size()}, std::vector<float>(weight.begin(), weight.end()));
+  graph.node("Mul", {vectors, vectors}, "squares");
+  graph.node("ReduceMean", {"squares"}, "mean_squares");
+  graph.attribute("axes", std::vector<std::int64_t>{-1});
+  graph.node("Add", {"mean_squares", "norm_epsilon"}, "mean_squares_and_epsilon");
+  graph.node("Sqrt", {"mean_squares_and_epsilon"}, "root_mean_squares");
+  graph.node("Div", {vectors, "root_mean_squares"}, "normed");
+  return graph.node("Mul", {"normed", "norm_weight"}, "normed_and_weighted");
+}
+
+template <class Scalar>
+void add_chunks(OnnxGraph& graph, const OnnxPlan<Scalar>& plan, const std::string& ids) {
+  graph.node("Unique", {ids}, "different_ids");
+  for (const char* const output : {"", "places_in_order"}) graph.another_output(output);
+  add_checked_ids(graph, "different_ids", plan.embedding.vocab_size());
+  ChunkedTokens cut = cut_tokens(plan.tokens, plan.cut);
+  add_token_chunks(graph, plan, cut);
+  add_kinds(graph, plan);
+  const std::string rows = plan.cut.is_by_bytes()
+                               ? add_rows<typename OnnxPlan<Scalar>::Single>(graph, plan, cut.chunks)
+                               : add_rows<typename OnnxPlan<Scalar>::Summed>(graph, plan, cut.chunks);
+  const std::string factors = add_factors(graph, plan);
+  graph.constant("chunk_axis", {1}, std::vector<std::int64_t>{1});
+  std::string vectors;
+  if (plan.takes_product()) {
+    graph.node("MatMul", {factors, rows}, "products");
+    vectors = graph.node("Squeeze", {"products", "chunk_axis"}, "vectors");
+  } else {
+    std::string sums = graph.node("ReduceSum", {rows, "chunk_axis"}, "sums");
+    graph.attribute("keepdims", 0);
+    if (plan.has_length_rows()) sums = add_length_rows(graph, plan, sums);
+    vectors = graph.node("Mul", {sums, factors}, "vectors");
+  }
+  if (plan.embedding.norm()) vectors = add_norm(graph, *plan.embedding.norm(), vectors);
+  graph.node("Shape", {ids}, "shape");
+  graph.node("Reshape", {"places_in_order", "shape"}, "places");
+  graph.node("Gather", {vectors, "places"}, "embeddings");
+}
+
+/// The ordinary table, which has the library's bits.
+template <class Scalar>
+void add_table(OnnxGraph& graph, const KroneckerEmbedding<Scalar>& embedding, const std::string& ids) {
+  const TokenId vocab_size = embedding.vocab_size();
+  onnx::TensorProto& table =
+      graph.constant("table", onnx::TensorProto::FLOAT,
+                     {static_cast<std::size_t>(vocab_size), static_cast<std::size_t>(embedding.d_model())});
+  constexpr TokenId block = 1024;
+  for (TokenId first = 0; first < vocab_size; first += block) {
+    const TokenId end = (std::min)(first + block, vocab_size);
+    const RowMajorMatrix<float> rows = embedding.forward(TokenSequence::in_order(first, end));
+    table.mutable_raw_data()->append(reinterpret_cast<const char*>(rows.data()),
+                                     static_cast<std::size_t>(rows.size()) * sizeof(float));
+  }
+  add_checked_ids(graph, ids, vocab_size);
+  graph.node("Gather", {"table", "checked_ids"}, "embeddings");
+}
+
+/// What the model is, without its graph.
+template <class Scalar>
+onnx::ModelProto described_model(const KroneckerEmbedding<Scalar>& embedding) {
   onnx::ModelProto model;
-  model.set_ir_version(detail::onnx_ir_version);
-  model.add_opset_import()->set_version(detail::onnx_opset);
+  model.set_ir_version(onnx_ir_version);
+  model.add_opset_import()->set_version(onnx_opset);
   model.set_producer_name("kronecker");
   std::string version;
   for (const int part : {KRONECKER_VERSION_MAJOR, KRONECKER_VERSION_MINOR, KRONECKER_VERSION_PATCH}) {
@@ -174,61 +232,64 @@ onnx::ModelProto to_onnx(const KroneckerEmbedding<Scalar>& embedding) {
   model.set_producer_version(version);
   model.set_doc_string(
       "Kronecker embedding (arXiv 2605.29459): token ids to vectors by the bytes of the tokens");
-  const auto document = [&](const char* key, const std::string& value) {
-    auto& entry = *model.add_metadata_props();
-    entry.set_key(key);
-    entry.set_value(value);
-  };
-  document("vocab_size", std::to_string(vocab_size));
-  document("d_model", std::to_string(d_model));
-  document("char_dim", std::to_string(embedding.encoder().char_dim()));
-  document("pos_dim", std::to_string(embedding.encoder().pos_dim()));
-  document("length_normalize", options.length_normalize ? "true" : "false");
-  document("z_normalize", options.z_normalize ? "true" : "false");
-  document("rows", std::to_string(token_slots.cells.size()) + " of " +
-                       std::to_string(embedding.encoder().code_dim()) + " are lit by a token and stored");
+  const CodeOptions options = embedding.encoder().options();
+  const auto yes_or_no = [](bool value) { return std::string(value ? "true" : "false"); };
+  document(model, "vocab_size", std::to_string(embedding.vocab_size()));
+  document(model, "d_model", std::to_string(embedding.d_model()));
+  document(model, "char_dim", std::to_string(embedding.encoder().char_dim()));
+  document(model, "pos_dim", std::to_string(embedding.encoder().pos_dim()));
+  document(model, "length_normalize", yes_or_no(options.length_normalize));
+  document(model, "z_normalize", yes_or_no(options.z_normalize));
+  document(model, "rounding", options.rounding == CodeRounding::bfloat16 ? "bfloat16" : "none");
+  document(model, "own_rows", std::to_string(embedding.own_rows() ? embedding.own_rows()->size() : 0));
+  document(model, "norm", yes_or_no(embedding.norm().has_value()));
+  return model;
+}
 
-  onnx::GraphProto& proto = *model.mutable_graph();
-  proto.set_name("kronecker_embedding");
-  detail::describe(*proto.add_input(), "input_ids", TensorProto::INT64, {"batch", "sequence"});
-  detail::describe(*proto.add_output(), "embeddings", TensorProto::FLOAT, {"batch", "sequence"},
-                   embedding.d_model());
-  detail::OnnxGraph graph(proto);
-  graph.constant("token_slots", TensorProto::UINT16, {vocab_size, token_slots.width}, token_slots.of_tokens);
-  graph.constant("token_scales", TensorProto::FLOAT, {vocab_size, 1}, token_slots.scales);
-  graph.constant("position_axis", TensorProto::INT64, {1}, std::vector<std::int64_t>{2});
-  const std::vector<std::size_t> rows_shape = {token_slots.cells.size() + 1, d_model};
-  if constexpr (is_int8) {
-    graph.constant("rows", TensorProto::INT8, rows_shape,
-                   detail::lit_rows<std::int8_t>(embedding.rows(), token_slots.cells));
-    const auto scales = embedding.rows().column_scales().span();
-    graph.constant("column_scales", TensorProto::FLOAT, {d_model},
-                   std::vector<float>(scales.begin(), scales.end()));
-  } else if constexpr (is_half) {
-    graph.constant("rows", TensorProto::FLOAT16, rows_shape,
-                   detail::lit_rows<Eigen::half>(embedding.rows(), token_slots.cells));
-  } else {
-    graph.constant("rows", TensorProto::FLOAT, rows_shape,
-                   detail::lit_rows<float>(embedding.rows(), token_slots.cells));
+}  // namespace detail
+
+/// The ONNX model of an embedding: rows of chunks as float32, as int16 with the scales of the columns for
+/// int8 rows, and rows of single bytes as they are, only bfloat16 as float32; or the ordinary table. The
+/// metadata says which. Embeddings have the library's bits from a table, and wherever sums are exact and no
+/// norm follows: always with int8 rows, mostly with float16. Others differ from the library's in each number
+/// by at most 1e-6 of the vector's Euclidean length. Throws std::invalid_argument if no model is as small as
+/// asked for. O(V * (pos_dim log V + chunks) + rows * d_model), O(V * pos_dim * d_model) for a table.
+template <class Scalar>
+onnx::ModelProto to_onnx(const KroneckerEmbedding<Scalar>& embedding, const OnnxOptions& options = {}) {
+  onnx::ModelProto model = detail::described_model(embedding);
+  model.mutable_graph()->set_name("kronecker_embedding");
+  detail::OnnxGraph graph(*model.mutable_graph());
+  const bool is_64_bit = options.ids == OnnxIds::int64;
+  const std::vector<std::string> dimensions = detail::names_of_dimensions(options.rank);
+  std::string ids =
+      graph.input("input_ids", is_64_bit ? onnx::TensorProto::INT64 : onnx::TensorProto::INT32, dimensions);
+  graph.output("embeddings", onnx::TensorProto::FLOAT, dimensions, embedding.d_model());
+  if (!is_64_bit) ids = graph.cast(ids, onnx::TensorProto::INT64, "ids_64");
+  if (options.is_table) {
+    detail::add_table(graph, embedding, ids);
+    detail::document(model, "form", "table");
+    detail::document(model, "bits", "the library's");
+    return model;
   }
-
-  graph.node("Gather", {"token_slots", "input_ids"}, "slots_16");
-  graph.cast("slots_16", TensorProto::INT32, "slots");
-  std::string lit = graph.node("Gather", {"rows", "slots"}, "lit_rows");
-  if (is_half || is_int8) lit = graph.cast(lit, TensorProto::FLOAT, "lit_rows_32");
-  graph.node("ReduceSum", {lit, "position_axis"}, "sums");
-  graph.attribute("keepdims", 0);
-  std::string scales = graph.node("Gather", {"token_scales", "input_ids"}, "scales");
-  if (is_int8) scales = graph.node("Mul", {scales, "column_scales"}, "scales_of_columns");
-  graph.node("Mul", {"sums", scales}, "embeddings");
+  const detail::OnnxPlan<Scalar> plan(embedding, options.max_size);
+  detail::add_chunks(graph, plan, ids);
+  std::string ends;
+  for (const std::size_t end : plan.cut.ends) ends += (ends.empty() ? "" : ", ") + std::to_string(end);
+  detail::document(model, "form", "chunks of bytes that end before " + ends);
+  detail::document(model, "rows", std::to_string(plan.cut.rows) + " of chunks");
+  detail::document(model, "bits",
+                   plan.is_exact && !embedding.norm()
+                       ? "the library's"
+                       : "within 1e-6 of a vector's Euclidean length of the library's");
   return model;
 }
 
 /// Writes the ONNX model of an embedding. Throws FileError if the file cannot be written, and then leaves an
 /// old file as it was; std::invalid_argument if the model is over protobuf's 2 GB.
 template <class Scalar>
-void export_onnx(const std::filesystem::path& path, const KroneckerEmbedding<Scalar>& embedding) {
-  const onnx::ModelProto model = to_onnx(embedding);
+void export_onnx(const std::filesystem::path& path, const KroneckerEmbedding<Scalar>& embedding,
+                 const OnnxOptions& options = {}) {
+  const onnx::ModelProto model = to_onnx(embedding, options);
   constexpr std::size_t most = 0x7FFFFFFF;
   if (model.ByteSizeLong() > most)
     detail::fail<std::invalid_argument>("an ONNX model of ", model.ByteSizeLong(),
