@@ -40,7 +40,7 @@ def check_model(path, table):
         return session.run(None, {"input_ids": np.asarray(ids, dtype)})[0]
 
     random = np.random.default_rng(1)
-    for shape in [(), (0,), (1,), (7,), (1, 1), (2, 0), (3, 50), (8, 512), (2, 3, 4), (2, 0, 3), (1, 512, 1)]:
+    for shape in [(), (0,), (1,), (7,), (1, 1), (3, 50), (8, 512), (2, 3, 4), (1, 512, 1)]:
         if len(shape) != rank:
             continue
         ids = random.integers(0, vocab_size, shape)

@@ -9,9 +9,11 @@ import { pathToFileURL } from "node:url";
 
 const require = createRequire(process.cwd() + "/");
 const ort = require("onnxruntime-web");
-const { AutoModel, Tensor, env } = await import(pathToFileURL(require.resolve("@huggingface/transformers")));
+const { AutoModel, LogLevel, Tensor, env } = await import(pathToFileURL(require.resolve("@huggingface/transformers")));
 const folder = path.resolve(process.argv[2]);
 ort.env.wasm.numThreads = 1;
+ort.env.logLevel = "fatal"; // what is refused is expected
+if (LogLevel) env.logLevel = LogLevel.NONE;
 
 async function inWeb(file) {
   const session = await ort.InferenceSession.create(fs.readFileSync(file), { executionProviders: ["wasm"], logSeverityLevel: 4 });
