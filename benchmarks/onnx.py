@@ -36,10 +36,9 @@ def write_gather(folder: pathlib.Path) -> pathlib.Path:
     path = folder / "gather.onnx"
     if not path.exists():
         model = onnx.load(folder / "F32.table.onnx")
-        (gather,) = [node for node in model.graph.node if node.op_type == "Gather"]
-        gather.input[1] = model.graph.input[0].name
         del model.graph.node[:], model.graph.initializer[1:]
-        model.graph.node.append(gather)
+        names = [model.graph.initializer[0].name, model.graph.input[0].name]
+        model.graph.node.append(onnx.helper.make_node("Gather", names, [model.graph.output[0].name]))
         onnx.save(model, path)
     return path
 

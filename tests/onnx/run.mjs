@@ -20,7 +20,8 @@ async function inWeb(file) {
   const type = session.inputMetadata?.[0]?.type ?? (file.includes("F16.chunks") ? "int32" : "int64");
   return async (ids) => {
     const data = type === "int32" ? Int32Array.from(ids) : BigInt64Array.from(ids, BigInt);
-    return (await session.run({ input_ids: new ort.Tensor(type, data, [1, ids.length]) })).embeddings;
+    const feeds = { input_ids: new ort.Tensor(type, data, [1, ids.length]) };
+    return (await session.run(feeds, { logSeverityLevel: 4 })).embeddings;
   };
 }
 

@@ -65,33 +65,25 @@ struct OnnxOptions {
 
 namespace detail {
 
-/// Ids that Gather refuses if they are out of range: it would take negative ones from the end.
-inline std::string add_checked_ids(OnnxGraph& graph, const std::string& ids, std::int64_t vocab_size) {
-  graph.number<std::int64_t>("zero", 0);
-  graph.number<std::int64_t>("vocab_size", vocab_size);
-  graph.node("Less", {ids, "zero"}, "is_negative");
-  return graph.node("Where", {"is_negative", "vocab_size", ids}, "checked_ids");
-}
-
 /// The numbers of all tokens' rows: of their chunks, or of their own and rows of zeros.
 template <class Scalar>
 std::string add_token_chunks(OnnxGraph& graph, const OnnxPlan<Scalar>& plan, ChunkedTokens& cut) {
   const std::size_t chunks = plan.cut.ends.size(), zeros = cut.chunks.size();
-  if (plan.own_rows > 0)
-    for (std::size_t row = 0; row < plan.own_rows; ++row) {
-      const auto id = static_cast<std::size_t>(plan.embedding.own_rows()->tokens().ids()[row]);
-      cut.of_tokens[id * chunks] = static_cast<std::uint32_t>(zeros + 1 + row);
-    }
+  for (std::size_t row = 0; row < plan.own_rows; ++row) {
+    const auto id = static_cast<std::size_t>(plan.embedding.own_rows()->tokens().ids()[row]);
+    cut.of_tokens[id * chunks] = static_cast<std::uint32_t>(zeros + 1 + row);
+  }
   const std::vector<std::size_t> shape = {plan.tokens.size(), chunks};
-  const auto& numbers = cut.of_tokens;
   if (plan.has_short_numbers(zeros + 1 + plan.own_rows)) {
     std::vector<std::uint16_t> short_numbers;
-    for (const std::uint32_t number : numbers) short_numbers.push_back(static_cast<std::uint16_t>(number));
+    for (const std::uint32_t number : cut.of_tokens)
+      short_numbers.push_back(static_cast<std::uint16_t>(number));
     graph.constant("token_chunks", shape, short_numbers);
     graph.node("Gather", {"token_chunks", "checked_ids"}, "chunks_16");
     return graph.cast("chunks_16", onnx::TensorProto::INT32, "chunks");
   }
-  graph.constant("token_chunks", shape, std::vector<std::int32_t>(numbers.begin(), numbers.end()));
+  graph.constant("token_chunks", shape,
+                 std::vector<std::int32_t>(cut.of_tokens.begin(), cut.of_tokens.end()));
   return graph.node("Gather", {"token_chunks", "checked_ids"}, "chunks");
 }
 

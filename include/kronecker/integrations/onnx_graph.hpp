@@ -153,4 +153,12 @@ class OnnxGraph {
   onnx::GraphProto& graph_;
 };
 
+/// Ids that Gather refuses if they are out of range: it would take negative ones from the end.
+inline std::string add_checked_ids(OnnxGraph& graph, const std::string& ids, std::int64_t vocab_size) {
+  graph.number<std::int64_t>("zero", 0);
+  graph.number<std::int64_t>("vocab_size", vocab_size);
+  graph.node("Less", {ids, "zero"}, "is_negative");
+  return graph.node("Where", {"is_negative", "vocab_size", ids}, "checked_ids");
+}
+
 }  // namespace KRONECKER_NAMESPACE::detail
