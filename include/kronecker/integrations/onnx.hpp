@@ -19,6 +19,7 @@
 
 #include <kronecker/embedding.hpp>
 #include <kronecker/error.hpp>
+#include <kronecker/files/little_endian.hpp>
 #include <kronecker/files/replace_file.hpp>
 #include <kronecker/integrations/onnx_chunks.hpp>
 #include <kronecker/integrations/onnx_graph.hpp>
@@ -42,6 +43,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace KRONECKER_NAMESPACE {
@@ -94,7 +96,8 @@ std::string add_rows(OnnxGraph& graph, const OnnxPlan<Scalar>& plan, const std::
   if (plan.own_rows > 0)
     for (const Scalar value : plan.embedding.own_rows()->rows().values().span())
       rows.push_back(static_cast<Stored>(value));
-  graph.constant("chunk_rows", {rows.size() / plan.d_model(), plan.d_model()}, rows);
+  const std::vector<std::size_t> shape = {rows.size() / plan.d_model(), plan.d_model()};
+  graph.constant("chunk_rows", shape, std::move(rows));
   const std::string lit = graph.node("Gather", {"chunk_rows", "chunks"}, "lit_rows");
   if constexpr (std::is_same_v<Stored, float>) return lit;
   return graph.cast(lit, onnx::TensorProto::FLOAT, "lit_rows_32");
@@ -201,7 +204,8 @@ void add_table(OnnxGraph& graph, const KroneckerEmbedding<Scalar>& embedding, co
   constexpr TokenId block = 1024;
   for (TokenId first = 0; first < vocab_size; first += block) {
     const TokenId end = (std::min)(first + block, vocab_size);
-    const RowMajorMatrix<float> rows = embedding.forward(TokenSequence::in_order(first, end));
+    RowMajorMatrix<float> rows = embedding.forward(TokenSequence::in_order(first, end));
+    swap_unless_little_endian(std::span<float>(rows.data(), static_cast<std::size_t>(rows.size())));
     table.mutable_raw_data()->append(reinterpret_cast<const char*>(rows.data()),
                                      static_cast<std::size_t>(rows.size()) * sizeof(float));
   }
