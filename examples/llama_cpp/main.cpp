@@ -101,11 +101,10 @@ void generate_with(const kronecker::AnyEmbedding& embedding, const Options& opti
                                             model.vocab_size(), model.d_model()));
   const std::vector<TokenOrBytes> prompt = sequence_of(options.prompt, options.unseen, model);
   examples::LlamaSequence sequence(model, prompt.size() + options.tokens);
-  std::vector<float> vectors;
   generate(options, model, prompt, [&](const std::vector<TokenOrBytes>& input) {
-    vectors.resize(input.size() * static_cast<std::size_t>(model.d_model()));
-    std::visit([&](const auto& any) { kronecker::fill_embeddings(any, input, vectors.data()); }, embedding);
-    return sequence.read(std::span<const float>(vectors));
+    return sequence.read(std::visit(
+        [&](const auto& any) { return kronecker::embedding_batch(model.get(), any, input, sequence.next()); },
+        embedding));
   });
 }
 

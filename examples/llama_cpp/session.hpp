@@ -5,6 +5,7 @@
 
 #include <kronecker/error.hpp>
 #include <kronecker/files/gguf.hpp>
+#include <kronecker/integrations/llama.hpp>
 #include <kronecker/types.hpp>
 
 #include <llama-cpp.h>
@@ -119,48 +120,32 @@ class LlamaSequence {
 
   /// Reads tokens, by the model's own table; the logits after the last, valid until the next call.
   std::span<const float> read(std::span<const kronecker::TokenId> ids) {
-    Batch batch(ids.size(), 0, length_);
-    std::copy(ids.begin(), ids.end(), batch->token);
-    return decode(batch, ids.size());
+    std::vector<kronecker::TokenId> tokens(ids.begin(), ids.end());
+    // Early versions read four positions a token with M-RoPE: p, p, p and 0, section after section.
+    std::vector<llama_pos> positions(4 * ids.size());
+    for (std::size_t i = 0; i < 3 * ids.size(); ++i)
+      positions[i] = length_ + static_cast<llama_pos>(i % ids.size());
+    llama_batch batch{};
+    batch.n_tokens = static_cast<std::int32_t>(ids.size());
+    batch.token = tokens.data();
+    batch.pos = positions.data();
+    return decode(batch);
   }
 
-  /// Reads embeddings in the place of tokens, (N, d_model): the model's table is not used.
-  std::span<const float> read(std::span<const float> embeddings) {
-    const std::size_t count = embeddings.size() / static_cast<std::size_t>(model_.d_model());
-    Batch batch(count, model_.d_model(), length_);
-    std::copy(embeddings.begin(), embeddings.end(), batch->embd);
-    return decode(batch, count);
-  }
+  /// Reads embeddings in the place of tokens, which stand at `next()`: the model's table is not used.
+  std::span<const float> read(const kronecker::EmbeddingBatch& batch) { return decode(batch.get()); }
+
+  /// The place of what is read next.
+  kronecker::BatchPlace next() const { return {.first_position = length_}; }
+
+  llama_context* context() const { return context_.get(); }
 
  private:
-  /// A batch of tokens, or of embeddings if `d_model` is not 0, that goes on at `first`.
-  class Batch {
-   public:
-    Batch(std::size_t count, int d_model, llama_pos first)
-        : batch_(llama_batch_init(static_cast<std::int32_t>(count), d_model, 1)) {
-      batch_.n_tokens = static_cast<std::int32_t>(count);
-      for (std::size_t i = 0; i < count; ++i) {
-        batch_.pos[i] = first + static_cast<llama_pos>(i);
-        batch_.n_seq_id[i] = 1;
-        batch_.seq_id[i][0] = 0;
-        batch_.logits[i] = i + 1 == count;
-      }
-    }
-    Batch(const Batch&) = delete;
-    Batch& operator=(const Batch&) = delete;
-    ~Batch() { llama_batch_free(batch_); }
-    llama_batch* operator->() { return &batch_; }
-    const llama_batch& operator*() const { return batch_; }
-
-   private:
-    llama_batch batch_;
-  };
-
-  std::span<const float> decode(const Batch& batch, std::size_t count) {
+  std::span<const float> decode(const llama_batch& batch) {
     llama_error().clear();
-    if (llama_decode(context_.get(), *batch) != 0)
+    if (llama_decode(context_.get(), batch) != 0)
       throw std::runtime_error("llama.cpp could not read the batch: " + llama_error());
-    length_ += static_cast<llama_pos>(count);
+    length_ += batch.n_tokens;
     return {llama_get_logits_ith(context_.get(), -1), static_cast<std::size_t>(model_.vocab_size())};
   }
 

@@ -23,12 +23,14 @@
 using examples::LlamaModel;
 using examples::LlamaSequence;
 using examples::most_likely;
+using kronecker::embedding_batch;
 using kronecker::export_gguf;
 using kronecker::GgmlType;
 using kronecker::RowMajorMatrix;
 using kronecker::TiedHead;
 using kronecker::TokenId;
 using kronecker::TokenOrBytes;
+using llama_cpp_tests::ModelKind;
 using test_support::ScratchFolder;
 
 namespace {
@@ -39,8 +41,8 @@ using Memory = std::unique_ptr<ggml_context, decltype(&ggml_free)>;
 
 /// A random model, and an embedding of its vocabulary that has nothing to do with its table.
 struct Model {
-  explicit Model(bool is_tied = false)
-      : path(write(folder / "model.gguf", is_tied)),
+  explicit Model(const ModelKind& kind = {})
+      : path(write(folder / "model.gguf", kind)),
         embedding(Encoder(), kronecker::load_gguf(path),
                   kronecker::LearnedProjection::normal(llama_cpp_tests::d_model, 256 * 16, 1)) {}
 
@@ -49,8 +51,8 @@ struct Model {
   Embedding embedding;
 
  private:
-  static std::filesystem::path write(const std::filesystem::path& path, bool is_tied) {
-    llama_cpp_tests::write_random_model(path, is_tied);
+  static std::filesystem::path write(const std::filesystem::path& path, const ModelKind& kind) {
+    llama_cpp_tests::write_random_model(path, kind);
     return path;
   }
 };
@@ -58,11 +60,11 @@ struct Model {
 const std::vector<std::string> prompts = {"The quick brown fox", "In the beginning, there was",
                                           "Computers compute \xE2\x82\xAC 42"};
 
-/// 64 tokens after a prompt, the most likely one each time.
+/// 16 tokens after a prompt, the most likely one each time.
 std::vector<TokenId> greedy(
     const LlamaModel& model, const std::string& prompt,
     const std::function<std::span<const float>(LlamaSequence&, std::vector<TokenId>)>& read) {
-  constexpr std::size_t count = 64;
+  constexpr std::size_t count = 16;
   const std::vector<TokenId> ids = model.tokenize(prompt);
   LlamaSequence sequence(model, ids.size() + count);
   std::vector<TokenId> generated;
@@ -78,8 +80,33 @@ std::span<const float> read_ids(LlamaSequence& sequence, const std::vector<Token
   return sequence.read(std::span<const TokenId>(ids));
 }
 
+/// Vectors for a model of llama's architecture.
 std::span<const float> read_vectors(LlamaSequence& sequence, const RowMajorMatrix<float>& vectors) {
-  return sequence.read(std::span<const float>(vectors.data(), static_cast<std::size_t>(vectors.size())));
+  const int d_model = static_cast<int>(vectors.cols());
+  kronecker::EmbeddingBatch batch({d_model, d_model}, static_cast<std::size_t>(vectors.rows()),
+                                  sequence.next());
+  std::copy_n(vectors.data(), vectors.size(), batch->embd);
+  return sequence.read(batch);
+}
+
+std::vector<float> copy_of(std::span<const float> logits) { return {logits.begin(), logits.end()}; }
+
+/// Whether the installed llama.cpp has an architecture; says so if not.
+bool is_known(const ModelKind& kind) {
+  static const std::filesystem::path folder = [] {
+    static const ScratchFolder scratch("llama_cpp_known");
+    return scratch / "";
+  }();
+  const std::filesystem::path path = folder / "model.gguf";
+  llama_cpp_tests::write_random_model(path, kind);
+  try {
+    const LlamaModel model(path);
+    return true;
+  } catch (const kronecker::FileError& error) {
+    if (std::string(error.what()).find("unknown model architecture") == std::string::npos) throw;
+    WARN("this llama.cpp does not have " << kind.architecture);
+    return false;
+  }
 }
 
 /// What a graph with one embedding node computes in so many threads.
@@ -94,6 +121,14 @@ RowMajorMatrix<float> by_node(const Layer& embedding, const std::vector<TokenId>
   REQUIRE(ggml_graph_compute_with_ctx(memory.get(), graph, threads) == GGML_STATUS_SUCCESS);
   return Eigen::Map<const RowMajorMatrix<float>>(static_cast<const float*>(output->data),
                                                  static_cast<Eigen::Index>(ids.size()), embedding.d_model());
+}
+
+/// A scheduler of one backend; later versions of ggml want to be told whether it may offload operations.
+template <class... More>
+ggml_backend_sched_t new_scheduler(ggml_backend_sched_t (*make)(ggml_backend_t*, ggml_backend_buffer_type_t*,
+                                                                int, std::size_t, bool, More...),
+                                   ggml_backend_t* backends) {
+  return make(backends, nullptr, 1, 64, false, More{}...);
 }
 
 /// A GGUF file as ggml itself reads it.
@@ -126,10 +161,7 @@ TEST_CASE("greedy generation is the same by ids, by a batch of embeddings and by
   for (const std::string& prompt : prompts) {
     const auto by_ids = greedy(with_table, prompt, read_ids);
     CHECK(greedy(other_table, prompt, [&](LlamaSequence& sequence, const std::vector<TokenId>& ids) {
-            std::vector<float> vectors(ids.size() * llama_cpp_tests::d_model);
-            const std::vector<TokenOrBytes> input(ids.begin(), ids.end());
-            kronecker::fill_embeddings(model.embedding, input, vectors.data());
-            return sequence.read(std::span<const float>(vectors));
+            return sequence.read(embedding_batch(other_table.get(), model.embedding, ids, sequence.next()));
           }) == by_ids);
     CHECK(greedy(other_table, prompt, [&](LlamaSequence& sequence, const std::vector<TokenId>& ids) {
             return read_vectors(sequence, by_node(model.embedding, ids, 2));
@@ -138,25 +170,120 @@ TEST_CASE("greedy generation is the same by ids, by a batch of embeddings and by
   }
 }
 
-TEST_CASE("logits from embeddings are those from the exported table, bit for bit") {
-  const Model model;
-  export_gguf(model.folder / "exported.gguf", model.embedding, model.path);
-  const LlamaModel with_table(model.folder / "exported.gguf"), other_table(model.path);
-  const std::vector<TokenId> ids = with_table.tokenize(prompts[0]);
-  LlamaSequence by_ids(with_table, ids.size()), by_vectors(other_table, ids.size());
-  const auto expected = read_ids(by_ids, ids), found = read_vectors(by_vectors, model.embedding.forward(ids));
-  CHECK(std::equal(expected.begin(), expected.end(), found.begin(), found.end()));
+TEST_CASE("logits from embeddings are those from the exported table, bit for bit, in every kind of model") {
+  for (const ModelKind& kind : std::vector<ModelKind>{{"llama"},
+                                                      {"qwen2vl"},
+                                                      {"qwen3vl", false, /*deepstack=*/1},
+                                                      {"gemma", /*is_tied=*/true},
+                                                      {"gemma2", /*is_tied=*/true},
+                                                      {"gemma3"},
+                                                      {"gemma4"},
+                                                      {"granite"},
+                                                      {"minicpm"}}) {
+    INFO(kind.architecture);
+    if (!is_known(kind)) continue;
+    const Model model(kind);
+    export_gguf(model.folder / "exported.gguf", model.embedding, model.path,
+                {GgmlType::f32, TiedHead::new_table});
+    const LlamaModel with_table(model.folder / "exported.gguf");
+    // A tied head would differ with the table.
+    const LlamaModel other_table(kind.is_tied ? model.folder / "exported.gguf" : model.path);
+    const std::vector<TokenId> ids = with_table.tokenize(prompts[0]);
+    LlamaSequence by_ids(with_table, 32), by_vectors(other_table, 32);
+    const auto read_embeddings = [&](const std::vector<TokenId>& tokens) {
+      return by_vectors.read(embedding_batch(other_table.get(), model.embedding, tokens, by_vectors.next()));
+    };
+    CHECK(copy_of(read_ids(by_ids, ids)) == copy_of(read_embeddings(ids)));
+    CHECK(copy_of(read_ids(by_ids, {300, 7})) == copy_of(read_embeddings({300, 7})));
+    CHECK(copy_of(read_ids(by_ids, {5})) == copy_of(read_embeddings({5})));
+    const auto generate = [&](const LlamaModel& llama, const auto& read) {
+      return greedy(llama, prompts[1], read);
+    };
+    CHECK(generate(with_table, read_ids) ==
+          generate(other_table, [&](LlamaSequence& sequence, const std::vector<TokenId>& tokens) {
+            return sequence.read(
+                embedding_batch(other_table.get(), model.embedding, tokens, sequence.next()));
+          }));
+  }
 }
+
+TEST_CASE("how a model takes vectors is what it tells") {
+  const auto input_of = [](const ModelKind& kind) {
+    const Model model(kind);
+    return kronecker::vector_input(LlamaModel(model.path).get());
+  };
+  const float root = std::sqrt(static_cast<float>(llama_cpp_tests::d_model));
+  CHECK(input_of({"llama"}).positions == 1);
+  CHECK(input_of({"llama"}).gain == 1);
+  CHECK(input_of({"qwen2vl"}).positions == 4);
+  CHECK(input_of({"granite"}).gain == 1);
+  for (const char* architecture : {"gemma3", "gemma4", "gemma-embedding"})
+    if (is_known({architecture})) CHECK(input_of({architecture}).gain == root);
+  const ModelKind wide{"qwen3vl", false, /*deepstack=*/1};
+  if (is_known(wide)) {
+    CHECK(input_of(wide).positions == 4);
+    CHECK(input_of(wide).d_model == llama_cpp_tests::d_model);
+    CHECK(input_of(wide).row_size == 2 * llama_cpp_tests::d_model);
+  }
+  const ModelKind with_more_tables{"gemma4", false, 0, /*per_layer_width=*/32};
+  if (is_known(with_more_tables))
+    CHECK(message_of<std::invalid_argument>([&] { input_of(with_more_tables); }) ==
+          "a model of architecture 'gemma4' cannot be given embeddings alone: it has a table for each layer "
+          "too, which takes ids");
+}
+
+TEST_CASE("an embedding of another d_model than the model's is refused") {
+  const Model model;
+  const LlamaModel llama(model.path);
+  const Embedding narrow(Encoder(), kronecker::Vocabulary({"a"}),
+                         kronecker::LearnedProjection::normal(64, 256 * 16, 1));
+  CHECK(message_of<std::invalid_argument>([&] { embedding_batch(llama.get(), narrow, {0}); }) ==
+        "the embedding has d_model 64, the model 128");
+}
+
+TEST_CASE("a batch has as many positions as the model takes, and belongs to one sequence") {
+  kronecker::EmbeddingBatch made({2, 3, 4}, 2, {.first_position = 7, .sequence = 5});
+  const kronecker::EmbeddingBatch batch = std::move(made);
+  const llama_batch& raw = batch.get();
+  CHECK(raw.n_tokens == 2);
+  CHECK(raw.token == nullptr);
+  CHECK(std::vector<float>(raw.embd, raw.embd + 6) == std::vector<float>(6));
+  CHECK(std::vector<llama_pos>(raw.pos, raw.pos + 8) == std::vector<llama_pos>{7, 8, 7, 8, 7, 8, 0, 0});
+  for (int i = 0; i < 2; ++i) {
+    CHECK(raw.n_seq_id[i] == 1);
+    CHECK(raw.seq_id[i][0] == 5);
+    CHECK(raw.logits[i] == i);
+  }
+}
+
+#ifdef LLAMA_HAS_BATCH_EXT
+TEST_CASE("an extended batch of embeddings gives the logits of the plain one") {
+  for (const ModelKind& kind :
+       std::vector<ModelKind>{{"llama"}, {"qwen2vl"}, {"qwen3vl", false, /*deepstack=*/1}, {"gemma3"}}) {
+    INFO(kind.architecture);
+    const Model model(kind);
+    const LlamaModel llama(model.path);
+    LlamaSequence plain(llama, 32), extended(llama, 32);
+    const auto ids = llama.tokenize(prompts[0]);
+    const auto batch = embedding_batch(llama.get(), model.embedding, ids, plain.next());
+    const llama_batch_ext_ptr longer(llama_batch_ext_init(extended.context()));
+    batch.add_to(longer.get());
+    REQUIRE(llama_process(extended.context(), LLAMA_PROCESS_TYPE_DECODE, longer.get()) == 0);
+    const float* logits = llama_get_logits_ith(extended.context(), -1);
+    CHECK(copy_of(plain.read(batch)) == std::vector<float>(logits, logits + llama.vocab_size()));
+    CHECK(message_of<std::runtime_error>([&] {
+            for (int i = 0; i < 32; ++i) batch.add_to(longer.get());
+          }).starts_with("the batch of llama.cpp did not take token "));
+  }
+}
+#endif
 
 TEST_CASE("an unseen word takes one position, and a string that is a token is that token") {
   const Model model;
   const LlamaModel llama(model.path);
   const auto logits_of = [&](const std::vector<TokenOrBytes>& input) {
     LlamaSequence sequence(llama, 16);
-    std::vector<float> vectors(input.size() * llama_cpp_tests::d_model);
-    kronecker::fill_embeddings(model.embedding, input, vectors.data());
-    const auto logits = sequence.read(std::span<const float>(vectors));
-    return std::vector<float>(logits.begin(), logits.end());
+    return copy_of(sequence.read(embedding_batch(llama.get(), model.embedding, input)));
   };
   const TokenId the = llama.tokenize("the").back();
   CHECK(logits_of({1, the}) == logits_of({1, " the"}));
@@ -217,7 +344,7 @@ TEST_CASE("ggml reads the exported file, with only the table changed") {
 }
 
 TEST_CASE("a tied model keeps its head if the old table becomes it, and gets a new one if not") {
-  const Model model(/*is_tied=*/true);
+  const Model model({"llama", /*is_tied=*/true});
   CHECK_THROWS_AS(export_gguf(model.folder / "new.gguf", model.embedding, model.path), std::invalid_argument);
   export_gguf(model.folder / "old_head.gguf", model.embedding, model.path,
               {GgmlType::f32, TiedHead::old_table});
@@ -254,7 +381,7 @@ TEST_CASE("the graph node works in a scheduled graph, between other operations")
                                                                             ggml_backend_free);
   ggml_backend_t backends[] = {backend.get()};
   const std::unique_ptr<ggml_backend_sched, decltype(&ggml_backend_sched_free)> scheduler(
-      ggml_backend_sched_new(backends, nullptr, 1, 64, false, false), ggml_backend_sched_free);
+      new_scheduler(ggml_backend_sched_new, backends), ggml_backend_sched_free);
   const Memory memory(ggml_init({std::size_t{1} << 20, nullptr, /*no_alloc=*/true}), ggml_free);
   const std::vector<TokenId> ids = {7, 300, 7900};
   ggml_tensor* input = ggml_new_tensor_1d(memory.get(), GGML_TYPE_I32, 3);

@@ -1,6 +1,6 @@
 #pragma once
 
-/// A small model of llama's architecture with random weights, and the bundled vocabulary with all 256 bytes.
+/// Small models of several architectures with random weights, and the bundled vocabulary with all 256 bytes.
 
 #include <kronecker/projection.hpp>
 #include <kronecker/utf8.hpp>
@@ -9,10 +9,12 @@
 #include <ggml.h>
 #include <gguf.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <initializer_list>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -59,23 +61,70 @@ inline Pieces bundled_pieces() {
   return pieces;
 }
 
-/// Writes the model; with a table of its own, and without an output head if that `is_tied` to the table.
-inline void write_random_model(const std::filesystem::path& path, bool is_tied) {
+/// Which model: the architecture as GGUF names it, and what there may be of it.
+struct ModelKind {
+  std::string architecture = "llama";
+  bool is_tied = false;     ///< It has no output head but the table.
+  int deepstack = 0;        ///< Qwen3-VL: layers that take an input for images each.
+  int per_layer_width = 0;  ///< Gemma 4: of the table for each layer; 0 for a model without those.
+
+  bool is(std::initializer_list<std::string_view> architectures) const {
+    return std::find(architectures.begin(), architectures.end(), architecture) != architectures.end();
+  }
+  bool has_head_norms() const { return is({"gemma3", "gemma4", "gemma-embedding", "qwen3vl"}); }
+  bool has_post_norms() const { return is({"gemma2", "gemma3", "gemma4", "gemma-embedding"}); }
+};
+
+/// What an architecture's metadata must say beyond what all say.
+inline void set_metadata(gguf_context* file, const ModelKind& kind) {
+  constexpr int head_width = d_model / heads;
+  const auto key = [&](const char* name) { return kind.architecture + "." + name; };
+  const auto set = [&](const char* name, int value) {
+    gguf_set_val_u32(file, key(name).c_str(), static_cast<std::uint32_t>(value));
+  };
+  const auto set_scale = [&](const char* name, float value) {
+    gguf_set_val_f32(file, key(name).c_str(), value);
+  };
+  if (kind.is({"qwen2vl", "qwen3vl"})) {
+    const std::int32_t sections[] = {head_width / 4, head_width / 8, head_width / 8, 0};
+    gguf_set_arr_data(file, key("rope.dimension_sections").c_str(), GGUF_TYPE_INT32, sections, 4);
+  }
+  if (kind.deepstack > 0) set("n_deepstack_layers", kind.deepstack);
+  if (kind.is({"granite", "minicpm"})) {
+    set_scale("embedding_scale", 12);
+    set_scale("residual_scale", 0.25f);
+    set_scale("logit_scale", 8);
+    if (kind.architecture == "granite") set_scale("attention.scale", 0.125f);
+  }
+  if (kind.is({"gemma3", "gemma4", "gemma-embedding"})) set("attention.sliding_window", 64);
+  if (kind.architecture == "gemma4") {
+    const bool is_sliding[layers] = {true, false};
+    gguf_set_arr_data(file, key("attention.sliding_window_pattern").c_str(), GGUF_TYPE_BOOL, is_sliding,
+                      layers);
+    set("attention.key_length_swa", head_width);
+    set("attention.value_length_swa", head_width);
+    set("embedding_length_per_layer_input", kind.per_layer_width);
+  }
+}
+
+/// Writes the model, with a table of its own.
+inline void write_random_model(const std::filesystem::path& path, const ModelKind& kind) {
   const std::unique_ptr<gguf_context, decltype(&gguf_free)> file(gguf_init_empty(), gguf_free);
   const std::unique_ptr<ggml_context, decltype(&ggml_free)> memory(
       ggml_init({std::size_t{1} << 28, nullptr, false}), ggml_free);
-  const auto set = [&](const char* key, int value) {
-    gguf_set_val_u32(file.get(), key, static_cast<std::uint32_t>(value));
+  const auto set = [&](const char* name, int value) {
+    gguf_set_val_u32(file.get(), (kind.architecture + "." + name).c_str(), static_cast<std::uint32_t>(value));
   };
-  gguf_set_val_str(file.get(), "general.architecture", "llama");
-  set("llama.context_length", context_length);
-  set("llama.embedding_length", d_model);
-  set("llama.block_count", layers);
-  set("llama.feed_forward_length", d_feed_forward);
-  set("llama.attention.head_count", heads);
-  set("llama.attention.head_count_kv", heads);
-  set("llama.rope.dimension_count", d_model / heads);
-  gguf_set_val_f32(file.get(), "llama.attention.layer_norm_rms_epsilon", 1e-5f);
+  gguf_set_val_str(file.get(), "general.architecture", kind.architecture.c_str());
+  set("context_length", context_length);
+  set("embedding_length", d_model);
+  set("block_count", layers);
+  set("feed_forward_length", d_feed_forward);
+  set("attention.head_count", heads);
+  set("attention.head_count_kv", heads);
+  set("rope.dimension_count", d_model / heads);
+  gguf_set_val_f32(file.get(), (kind.architecture + ".attention.layer_norm_rms_epsilon").c_str(), 1e-5f);
+  set_metadata(file.get(), kind);
 
   const Pieces pieces = bundled_pieces();
   std::vector<const char*> texts;
@@ -105,11 +154,30 @@ inline void write_random_model(const std::filesystem::path& path, bool is_tied) 
     for (const char* name : {"attn_q", "attn_k", "attn_v", "attn_output"})
       add(block + name + ".weight", d_model, d_model);
     for (const char* name : {"attn_norm", "ffn_norm"}) add(block + name + ".weight", d_model, 1);
+    if (kind.architecture == "qwen2vl")
+      for (const char* name : {"attn_q", "attn_k", "attn_v"}) add(block + name + ".bias", d_model, 1);
+    if (kind.has_head_norms())
+      for (const char* name : {"attn_q_norm", "attn_k_norm"})
+        add(block + name + ".weight", d_model / heads, 1);
+    if (kind.has_post_norms())
+      for (const char* name : {"post_attention_norm", "post_ffw_norm"})
+        add(block + name + ".weight", d_model, 1);
+    if (kind.architecture == "gemma4" && layer == 1) add("rope_freqs.weight", d_model / heads / 2, 1);
+    if (kind.per_layer_width > 0) {
+      add(block + "inp_gate.weight", d_model, kind.per_layer_width);
+      add(block + "proj.weight", kind.per_layer_width, d_model);
+      add(block + "post_norm.weight", d_model, 1);
+    }
     for (const char* name : {"ffn_gate", "ffn_up"}) add(block + name + ".weight", d_model, d_feed_forward);
     add(block + "ffn_down.weight", d_feed_forward, d_model);
   }
+  if (kind.per_layer_width > 0) {
+    add("per_layer_token_embd.weight", kind.per_layer_width * layers, vocab_size);
+    add("per_layer_model_proj.weight", d_model, kind.per_layer_width * layers);
+    add("per_layer_proj_norm.weight", kind.per_layer_width, 1);
+  }
   add("output_norm.weight", d_model, 1);
-  if (!is_tied) add("output.weight", d_model, vocab_size);
+  if (!kind.is_tied) add("output.weight", d_model, vocab_size);
   if (!gguf_write_to_file(file.get(), path.string().c_str(), /*only_meta=*/false))
     throw std::runtime_error(path.string() + ": cannot write the model");
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Embeddings for llama.cpp, as numbers in memory: a `llama_batch` takes them in the place of tokens. Nothing
-/// of llama.cpp is needed to compile this.
+/// Embeddings for llama.cpp, which takes them in the place of tokens. Where its header is found,
+/// `embedding_batch` makes the batch (llama_batch.hpp); nothing of llama.cpp is needed for the numbers alone.
 
 #include <kronecker/embedding.hpp>
 #include <kronecker/namespace.hpp>
@@ -9,14 +9,17 @@
 
 #include <cstddef>
 
+#if __has_include(<llama.h>)
+#include <kronecker/integrations/llama_batch.hpp>
+#endif
+
 namespace KRONECKER_NAMESPACE {
 
-/// Writes the embeddings of a sequence, (N, d_model), to `out`, the `embd` of a batch that was made by
-/// `llama_batch_init(N, d_model, 1)`. An unseen word given as bytes takes one position, whatever tokens the
-/// vocabulary would need for it.
+/// Writes the embeddings of a sequence, (N, d_model), to `out`, for a batch that is made by other means than
+/// `embedding_batch`, which knows what a model takes. An unseen word given as bytes takes one position,
+/// whatever tokens the vocabulary would need for it.
 ///
-/// `gain` multiplies all: models that scale their embeddings (Gemma by the square root of d_model) may leave
-/// that to who fills the batch. Throws as `forward` does; nothing is written then. O(N * d_model * bytes per
+/// `gain` multiplies all. Throws as `forward` does; nothing is written then. O(N * d_model * bytes per
 /// token).
 template <class Scalar>
 void fill_embeddings(const KroneckerEmbedding<Scalar>& embedding, TokenSequence tokens, float* out,
