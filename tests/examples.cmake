@@ -220,7 +220,7 @@ execute_process(COMMAND head -c 16026 /dev/zero OUTPUT_FILE ${BINARY}/table.bin)
 execute_process(COMMAND cat front.bin table.bin WORKING_DIRECTORY ${BINARY} OUTPUT_FILE ${BINARY}/model.gguf)
 expect(2 "kron: model.gguf: there is no 'output.weight', so the output head, if there is one, is the table" kron export model.kron
   --gguf model.gguf --output new.gguf)
-expect(0 "wrote new.gguf: model.gguf with a table of .8000, 1. F16" kron export model.kron --gguf model.gguf --type F16
+expect(0 "wrote new.gguf: model.gguf with a table of .8000, 1. F16" kron export model.kron --gguf model.gguf
   --head new --output new.gguf)
 expect(0 "wrote both.gguf" kron export model.kron --gguf model.gguf --head old --output both.gguf)
 file(SIZE ${BINARY}/new.gguf size)
@@ -230,6 +230,10 @@ endif()
 expect(2 "kron: d_model 1 is not a multiple of the 32 values in a block of Q8_0" kron export model.kron --gguf model.gguf
   --type Q8_0 --head old --output new.gguf)
 expect(2 "kron: --type Q8_0 is for GGUF models: give --gguf" kron export model.kron --type Q8_0 --output none.safetensors)
+expect(2 "kron: .*--type: 'Q4' is not F32, F16, BF16, Q8_0, Q6_K" kron export model.kron --gguf model.gguf --type q4
+  --output new.gguf)
+expect(0 "with a table of .8000, 1. zeros, for vectors alone" kron export model.kron --gguf model.gguf --for-vectors
+  --head old --output new.gguf)
 expect(2 "kron: --head requires --gguf" kron export model.kron --head old --output none.safetensors)
 # The production layer: 2 x (256 * 4) weights, and two of a norm.
 if(PYTHON)

@@ -6,11 +6,16 @@
 #include <kronecker/files/npy.hpp>
 #include <kronecker/token_sequence.hpp>
 
+#ifdef KRON_HAS_GGML
+#include <kronecker/integrations/ggml.hpp>
+#endif
 #ifdef KRON_HAS_ONNX
 #include <kronecker/integrations/onnx.hpp>
 #endif
 
+#include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstdio>
 #include <stdexcept>
 #include <string>
@@ -78,8 +83,10 @@ class Export {
     parser_->add_option("MODEL", model_, "Saved embedding")->type_name("FILE")->required();
     auto* name = parser_->add_option("--name", name_, "Name of the tensor");
     name->type_name("NAME")->capture_default_str();
-    auto* type = parser_->add_option("--type", type_, "F32, F16 or BF16; with --gguf also Q8_0");
-    type->type_name("TYPE")->check(examples::one_of({"F32", "F16", "BF16", "Q8_0"}))->capture_default_str();
+    auto* type = parser_->add_option("--type", type_,
+                                     "F32, F16 or BF16, without it F32; with --gguf also Q8_0 and what "
+                                     "llama-quantize has, without it as it was");
+    type->type_name("TYPE")->transform(CLI::Validator(upper_case, ""))->check(examples::one_of(type_names()));
     auto* gguf =
         parser_->add_option("--gguf", gguf_, "Write this GGUF model with the table in place of its own");
     gguf->type_name("FILE")->excludes(name);
@@ -89,6 +96,12 @@ class Export {
         ->type_name("WHICH")
         ->check(examples::one_of({"old", "new"}))
         ->needs(gguf);
+    parser_
+        ->add_flag("--for-vectors", for_vectors_,
+                   "Of a GGUF model that is given vectors alone: zeros, as small as can be, for the table, "
+                   "which nothing reads then")
+        ->needs(gguf)
+        ->excludes(type);
 #ifdef KRON_HAS_ONNX
     auto* onnx = parser_->add_flag("--onnx", as_onnx_, "Write an ONNX model, from ids to embeddings");
     onnx->excludes(name)->excludes(type)->excludes(gguf);
@@ -136,38 +149,88 @@ class Export {
     if (as_onnx_) return write_onnx();
 #endif
     if (name_.empty()) throw std::invalid_argument("--name is empty");
-    if (type_ == "Q8_0" && gguf_.empty())
-      throw std::invalid_argument("--type Q8_0 is for GGUF models: give --gguf");
     const SavedEmbedding embedding(model_);
-    embedding.visit_widened([&](const auto& widened) {
-      if (gguf_.empty())
-        write_table(widened);
-      else
-        write_gguf(widened);
-    });
-    const auto what = gguf_.empty() ? shown_name(name_) + " of" : shown_name(gguf_) + " with a table of";
-    fmt::print(stderr, "wrote {}: {} ({}, {}) {}\n", shown_name(output_), what, embedding.tokens().size(),
-               embedding.d_model(), type_);
+    if (!gguf_.empty()) return write_gguf(embedding);
+    const std::string type = type_.empty() ? "F32" : type_;
+    if (type != "F32" && type != "F16" && type != "BF16")
+      throw std::invalid_argument("--type " + type + " is for GGUF models: give --gguf");
+    embedding.visit_widened([&](const auto& widened) { write_table(widened, type); });
+    fmt::print(stderr, "wrote {}: {} of ({}, {}) {}\n", shown_name(output_), shown_name(name_),
+               embedding.tokens().size(), embedding.d_model(), type);
     return 0;
   }
 
  private:
-  template <class Embedding>
-  void write_table(const Embedding& embedding) const {
-    if (type_ == "F32") kronecker::export_table<float>(output_, embedding, name_);
-    if (type_ == "F16") kronecker::export_table<Eigen::half>(output_, embedding, name_);
-    if (type_ == "BF16") kronecker::export_table<Eigen::bfloat16>(output_, embedding, name_);
+  static std::string upper_case(std::string& text) {
+    for (char& c : text)
+      if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    return {};
+  }
+
+  /// The types of a table that has no need of a matrix of what matters, as llama-quantize spells them.
+  static constexpr std::array types = {
+      kronecker::GgmlType::f32,    kronecker::GgmlType::f16,  kronecker::GgmlType::bf16,
+      kronecker::GgmlType::q8_0,   kronecker::GgmlType::q6_k, kronecker::GgmlType::q5_k,
+      kronecker::GgmlType::q5_1,   kronecker::GgmlType::q5_0, kronecker::GgmlType::q4_k,
+      kronecker::GgmlType::q4_1,   kronecker::GgmlType::q4_0, kronecker::GgmlType::iq4_nl,
+      kronecker::GgmlType::iq4_xs, kronecker::GgmlType::q3_k, kronecker::GgmlType::q2_k};
+  static std::string name_of(kronecker::GgmlType type) {
+    return kronecker::ggml_type_name(static_cast<std::uint32_t>(type));
+  }
+  static std::vector<std::string> type_names() {
+    std::vector<std::string> names;
+    for (const kronecker::GgmlType type : types) names.push_back(name_of(type));
+    return names;
   }
 
   template <class Embedding>
-  void write_gguf(const Embedding& embedding) const {
+  void write_table(const Embedding& embedding, const std::string& type) const {
+    if (type == "F32") kronecker::export_table<float>(output_, embedding, name_);
+    if (type == "F16") kronecker::export_table<Eigen::half>(output_, embedding, name_);
+    if (type == "BF16") kronecker::export_table<Eigen::bfloat16>(output_, embedding, name_);
+  }
+
+  int write_gguf(const SavedEmbedding& embedding) const {
     kronecker::GgufTableOptions options;
-    if (type_ == "F16") options.type = kronecker::GgmlType::f16;
-    if (type_ == "BF16") options.type = kronecker::GgmlType::bf16;
-    if (type_ == "Q8_0") options.type = kronecker::GgmlType::q8_0;
+    const kronecker::GgmlType wanted = type_wanted();
+    options.type = can_write(wanted) ? wanted : kronecker::GgmlType::f16;
+    options.for_vectors = for_vectors_;
     if (head_ == "old") options.tied_head = kronecker::TiedHead::old_table;
     if (head_ == "new") options.tied_head = kronecker::TiedHead::new_table;
-    kronecker::export_gguf(output_, embedding, gguf_, options);
+#ifdef KRON_HAS_GGML
+    options.quantizer = kronecker::quantize_as_ggml;
+#endif
+    embedding.visit_widened(
+        [&](const auto& widened) { kronecker::export_gguf(output_, widened, gguf_, options); });
+    const std::string type = for_vectors_ ? "zeros, for vectors alone" : name_of(*options.type);
+    fmt::print(stderr, "wrote {}: {} with a table of ({}, {}) {}\n", shown_name(output_), shown_name(gguf_),
+               embedding.tokens().size(), embedding.d_model(), type);
+    if (!for_vectors_ && wanted != *options.type) say_how_to_quantize(wanted);
+    return 0;
+  }
+
+  /// What --type says, or what the model has.
+  kronecker::GgmlType type_wanted() const {
+    if (type_.empty()) return kronecker::gguf_table_type(gguf_);
+    return *std::find_if(types.begin(), types.end(), [&](auto type) { return name_of(type) == type_; });
+  }
+
+  static bool can_write(kronecker::GgmlType type) {
+#ifdef KRON_HAS_GGML
+    if (kronecker::ggml_can_quantize(type)) return true;
+#endif
+    return !kronecker::takes_quantizer(type);
+  }
+
+  /// The command that makes of the written table what was wanted, and of the other tensors what they were.
+  void say_how_to_quantize(kronecker::GgmlType wanted) const {
+    const kronecker::GgufMetadata metadata = kronecker::read_gguf_metadata(gguf_);
+    const auto* file_type = metadata.find<std::uint64_t>("general.file_type");
+    fmt::print(stderr,
+               "kron: {} takes llama.cpp's own quantizer, so the table is F16; to quantize it:\n"
+               "  llama-quantize --allow-requantize --token-embedding-type {} {} quantized.gguf {}\n",
+               name_of(wanted), name_of(wanted), shown_name(output_),
+               file_type ? std::to_string(*file_type) : "TYPE");
   }
 
 #ifdef KRON_HAS_ONNX
@@ -186,7 +249,8 @@ class Export {
   CLI::App* parser_;
   std::string model_, output_, gguf_, head_;
   std::string name_ = "model.embed_tokens.weight";
-  std::string type_ = "F32";
+  std::string type_;
+  bool for_vectors_ = false;
 #ifdef KRON_HAS_ONNX
   bool as_onnx_ = false;
   std::string ids_ = "int64";

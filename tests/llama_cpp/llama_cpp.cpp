@@ -343,6 +343,64 @@ TEST_CASE("ggml reads the exported file, with only the table changed") {
   }
 }
 
+TEST_CASE("a table of a type that takes ggml's quantizer has ggml's bits") {
+  const ScratchFolder folder("llama_cpp");
+  constexpr int d_model = 256;
+  const kronecker::KroneckerEmbedding<> embedding(kronecker::KroneckerEncoder<256, 8>(),
+                                                  kronecker::Vocabulary({"a", " the", "", "\n"}),
+                                                  kronecker::LearnedProjection::normal(d_model, 256 * 8, 1));
+  const RowMajorMatrix<float> table = embedding.table();
+  for (const auto type : {GGML_TYPE_Q4_0, GGML_TYPE_Q5_0, GGML_TYPE_Q4_K, GGML_TYPE_Q5_K, GGML_TYPE_Q6_K}) {
+    const std::unique_ptr<gguf_context, decltype(&gguf_free)> file(gguf_init_empty(), gguf_free);
+    const Memory memory(ggml_init({std::size_t{1} << 20, nullptr, false}), ggml_free);
+    for (const char* name : {"token_embd.weight", "output.weight"}) {
+      ggml_tensor* tensor = ggml_new_tensor_2d(memory.get(), type, d_model, table.rows());
+      std::memset(tensor->data, 0, ggml_nbytes(tensor));
+      ggml_set_name(tensor, name);
+      gguf_add_tensor(file.get(), tensor);
+    }
+    REQUIRE(gguf_write_to_file(file.get(), (folder / "model.gguf").string().c_str(), /*only_meta=*/false));
+    export_gguf(folder / "new.gguf", embedding, folder / "model.gguf",
+                {.quantizer = kronecker::quantize_as_ggml});
+    std::string expected(ggml_row_size(type, table.size()), '\0');
+    ggml_quantize_chunk(type, table.data(), expected.data(), 0, table.rows(), d_model, nullptr);
+    const GgmlFile after(folder / "new.gguf");
+    CHECK(after.tensor("token_embd.weight")->type == type);
+    CHECK(after.data("token_embd.weight") == expected);
+  }
+  CHECK(kronecker::ggml_can_quantize(GgmlType::q6_k));
+  CHECK_FALSE(kronecker::ggml_can_quantize(GgmlType::iq1_s));
+  CHECK_FALSE(kronecker::ggml_can_quantize(static_cast<GgmlType>(31)));
+  CHECK_FALSE(kronecker::ggml_can_quantize(static_cast<GgmlType>(999)));
+}
+
+TEST_CASE("a model for vectors has no table to speak of, and generates the same") {
+  const Model model;
+  kronecker::GgufTableOptions options;
+  options.for_vectors = true;
+  export_gguf(model.folder / "small.gguf", model.embedding, model.path, options);
+  const auto generated = [&](const LlamaModel& llama) {
+    return greedy(llama, prompts[0], [&](LlamaSequence& sequence, const std::vector<TokenId>& ids) {
+      return sequence.read(embedding_batch(llama.get(), model.embedding, ids, sequence.next()));
+    });
+  };
+  CHECK(generated(LlamaModel(model.folder / "small.gguf")) == generated(LlamaModel(model.path)));
+  CHECK(std::filesystem::file_size(model.folder / "small.gguf") <
+        std::filesystem::file_size(model.path) - model.embedding.vocab_size() * 3 * llama_cpp_tests::d_model);
+}
+
+TEST_CASE("llama.cpp loads what is exported for architectures without a head of their own") {
+  for (const char* architecture : {"gemma", "gemma2"}) {
+    const Model model({architecture, /*is_tied=*/true});
+    CHECK_THROWS_AS(export_gguf(model.folder / "new.gguf", model.embedding, model.path,
+                                {std::nullopt, TiedHead::old_table}),
+                    std::invalid_argument);
+    export_gguf(model.folder / "new.gguf", model.embedding, model.path, {std::nullopt, TiedHead::new_table});
+    const LlamaModel loaded(model.folder / "new.gguf");
+    CHECK(loaded.vocab_size() == model.embedding.vocab_size());
+  }
+}
+
 TEST_CASE("a tied model keeps its head if the old table becomes it, and gets a new one if not") {
   const Model model({"llama", /*is_tied=*/true});
   CHECK_THROWS_AS(export_gguf(model.folder / "new.gguf", model.embedding, model.path), std::invalid_argument);

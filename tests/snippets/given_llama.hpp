@@ -5,4 +5,5 @@
 #include <llama.h>
 
 extern const kronecker::KroneckerEmbedding<float> embedding;
-extern const std::int32_t n_tokens, n_embd;
+extern llama_model* model;
+extern llama_context* context;

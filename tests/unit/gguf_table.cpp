@@ -4,6 +4,7 @@
 
 #include <kronecker/files/gguf_table.hpp>
 
+#include <algorithm>
 #include <sstream>
 
 using kronecker::export_gguf;
@@ -120,7 +121,7 @@ TEST_CASE("the table takes the place of the model's, and all else is kept byte f
 
 TEST_CASE("with the type it had, a model changes in nothing but the values of its table") {
   const std::string source = model_file(metadata, {norm_tensor, table_tensor, head_tensor});
-  const std::string result = exported(source, {GgmlType::f16});
+  const std::string result = exported(source);
   const GgufDirectory directory = directory_of(source);
   const auto begin = static_cast<std::size_t>(directory.data_begin + directory.tensors[1].offset);
   const std::size_t size = table_tensor.data.size();
@@ -131,7 +132,7 @@ TEST_CASE("with the type it had, a model changes in nothing but the values of it
 }
 
 TEST_CASE("the exported table is the embedding's") {
-  const std::string result = exported(model_file(metadata, {table_tensor, head_tensor}));
+  const std::string result = exported(model_file(metadata, {table_tensor, head_tensor}), {GgmlType::f32});
   const GgufDirectory directory = directory_of(result);
   const kronecker::RowMajorMatrix<float> expected = table_embedding.table();
   std::string numbers;
@@ -155,7 +156,67 @@ TEST_CASE(
   CHECK(exported(source, {GgmlType::f32, TiedHead::new_table}) ==
         model_file(metadata, {new_table(GgmlType::f32), short_one}));
   const std::string untied = model_file(metadata, {table_tensor, head_tensor});
-  CHECK(exported(untied, {GgmlType::f32, TiedHead::old_table}) == exported(untied));
+  CHECK(exported(untied, {GgmlType::f32, TiedHead::old_table}) == exported(untied, {GgmlType::f32}));
+}
+
+// The architectures are those for which llama.cpp (ggml 0.25.3) makes no tensor "output.weight": a file with
+// one is refused by it ("wrong number of tensors").
+TEST_CASE("the old table is not kept as a head where llama.cpp takes none") {
+  for (const char* architecture : {"gemma", "gemma2", "command-r", "cohere2", "openelm", "bitnet", "bert"}) {
+    const std::string source =
+        model_file({entry("general.architecture", text, string(architecture))}, {table_tensor, norm_tensor});
+    CHECK(gguf_table_message<std::invalid_argument>(source, {GgmlType::f32, TiedHead::old_table}) ==
+          "llama.cpp takes no 'output.weight' in a model of architecture '" + std::string(architecture) +
+              "', so the old table cannot be kept for the output head");
+    CHECK(directory_of(exported(source, {GgmlType::f32, TiedHead::new_table})).tensors.size() == 2);
+  }
+  for (const char* architecture : {"gemma3", "llama"})
+    CHECK(directory_of(exported(model_file({entry("general.architecture", text, string(architecture))},
+                                           {table_tensor}),
+                                {std::nullopt, TiedHead::old_table}))
+              .tensors.size() == 2);
+}
+
+TEST_CASE("a table that vectors replace is zeros of the smallest type") {
+  const std::string source = model_file(metadata, {table_tensor, head_tensor});
+  gguf::Tensor zeros = table_tensor;  // 18 bytes are 32 values of Q4_0
+  zeros.type = 2;
+  zeros.data = std::string(table_d_model / 32 * 18 * table_vocab_size, '\0');
+  GgufTableOptions options;
+  options.for_vectors = true;
+  CHECK(exported(source, options) == model_file(metadata, {zeros, head_tensor}));
+  CHECK(kronecker::detail::smallest_type(256) == GgmlType::iq1_s);
+  CHECK(kronecker::detail::smallest_type(33) == GgmlType::f16);
+  options.tied_head = TiedHead::new_table;
+  CHECK(gguf_table_message<std::invalid_argument>(model_file(metadata, {table_tensor}), options) ==
+        "the output head would be a table of zeros; keep the old one for it");
+}
+
+TEST_CASE("types that take ggml's quantizer are written by one, and refused without") {
+  gguf::Tensor quantized = table_tensor;
+  quantized.type = 2;
+  quantized.data = some_bytes(table_d_model / 32 * 18 * table_vocab_size, 9);
+  const std::string source = model_file(metadata, {quantized, head_tensor});
+  CHECK(gguf_table_message<std::invalid_argument>(source) ==
+        "a table of Q4_0 takes ggml's own quantizer (quantize_as_ggml); F32, F16, BF16 and Q8_0 do not");
+  GgufTableOptions options;
+  options.quantizer = [&](GgmlType type, std::span<const float> rows, std::size_t row_size) {
+    CHECK(type == GgmlType::q4_0);
+    CHECK(row_size == table_d_model);
+    const auto expected = table_embedding.table();
+    CHECK(std::equal(rows.begin(), rows.end(), expected.data(), expected.data() + expected.size()));
+    return std::string(quantized.data.rbegin(), quantized.data.rend());
+  };
+  const std::string result = exported(source, options);
+  std::reverse(quantized.data.begin(), quantized.data.end());
+  CHECK(result == model_file(metadata, {quantized, head_tensor}));
+  options.type = GgmlType::q6_k;
+  CHECK(gguf_table_message<std::invalid_argument>(source, options) ==
+        "d_model 64 is not a multiple of the 256 values in a block of Q6_K");
+
+  const ScratchFolder folder("gguf_table");
+  write_content(folder / "model.gguf", source);
+  CHECK(kronecker::gguf_table_type(folder / "model.gguf") == GgmlType::q4_0);
 }
 
 TEST_CASE("tensors lie at multiples of the file's own alignment") {
@@ -211,7 +272,7 @@ TEST_CASE("a tensor without values may lie anywhere") {
   const std::vector<gguf::Tensor> empty = {
       {"odd", {0, 3}, 999, ""}, {"none", {3, 0}, 0, ""}, {"last", {0, 3}, 999, ""}};
   const std::string source = model_file(metadata, {empty[0], table_tensor, empty[1], head_tensor, empty[2]});
-  CHECK(exported(source) ==
+  CHECK(exported(source, {GgmlType::f32}) ==
         model_file(metadata, {empty[0], new_table(GgmlType::f32), empty[1], head_tensor, empty[2]}));
 }
 

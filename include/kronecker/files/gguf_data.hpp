@@ -37,7 +37,7 @@ inline const GgmlBlock* ggml_block(std::uint32_t type) noexcept {
       {22, 256, 82, "IQ2_S"},   {23, 256, 136, "IQ4_XS"}, {24, 1, 1, "I8"},         {25, 1, 2, "I16"},
       {26, 1, 4, "I32"},        {27, 1, 8, "I64"},        {28, 1, 8, "F64"},        {29, 256, 56, "IQ1_M"},
       {30, 1, 2, "BF16"},       {34, 256, 54, "TQ1_0"},   {35, 256, 66, "TQ2_0"},   {39, 32, 17, "MXFP4"},
-      {40, 64, 36, "NVFP4"},    {41, 128, 18, "Q1_0"}};
+      {40, 64, 36, "NVFP4"},    {41, 128, 18, "Q1_0"},    {42, 64, 18, "Q2_0"}};
   for (const GgmlBlock& block : blocks)
     if (block.type == type) return &block;
   return nullptr;

@@ -79,17 +79,25 @@ std::vector<Stored> stored_rows(std::span<const float> values, int d_model, Toke
   return stored;
 }
 
-/// Writes the embeddings of all tokens, one after the other, as `stored_rows` has them. O(V * d_model).
-template <class Stored, class Embedding>
-void write_table(std::ostream& file, const Embedding& embedding) {
+/// Writes the embeddings of all tokens, one after the other, as `stored` makes them: a container of the bytes
+/// or numbers of some rows, of their values and the id of the first. O(V * d_model).
+template <class Embedding, class MakeStored>
+void write_rows(std::ostream& file, const Embedding& embedding, const MakeStored& stored) {
   constexpr TokenId block = 1024;
   for (TokenId first = 0; first < embedding.vocab_size() && file; first += block) {
     const RowMajorMatrix<float> rows =
         embedding.forward(TokenSequence::in_order(first, (std::min)(first + block, embedding.vocab_size())));
-    const std::vector<Stored> stored =
-        stored_rows<Stored>({rows.data(), static_cast<std::size_t>(rows.size())}, embedding.d_model(), first);
-    write_little_endian(file, std::span<const Stored>(stored));
+    const auto values = stored(std::span(rows.data(), static_cast<std::size_t>(rows.size())), first);
+    write_little_endian(file, std::span(values));
   }
+}
+
+/// Writes them as `stored_rows` has them.
+template <class Stored, class Embedding>
+void write_table(std::ostream& file, const Embedding& embedding) {
+  write_rows(file, embedding, [&](std::span<const float> values, TokenId first) {
+    return stored_rows<Stored>(values, embedding.d_model(), first);
+  });
 }
 
 }  // namespace KRONECKER_NAMESPACE::detail

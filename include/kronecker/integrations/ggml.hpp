@@ -1,7 +1,7 @@
 #pragma once
 
-/// For engines that are built on ggml: the embedding as a node of a graph, in the place of `ggml_get_rows`.
-/// Needs ggml. With it come the batches and files of llama.cpp.
+/// For engines that are built on ggml: the embedding as a node of a graph, in the place of `ggml_get_rows`,
+/// and ggml's quantizer for tables in files. Needs ggml. With it come the batches and files of llama.cpp.
 
 #include <kronecker/embedding.hpp>
 #include <kronecker/error.hpp>
@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <span>
 #include <stdexcept>
+#include <string>
 
 namespace KRONECKER_NAMESPACE {
 namespace detail {
@@ -37,6 +38,30 @@ void run_embedding_node(ggml_tensor* out, const ggml_tensor*, const ggml_tensor*
 }
 
 }  // namespace detail
+
+/// Whether ggml can make values of a type without a matrix of what matters.
+inline bool ggml_can_quantize(GgmlType type) {
+  const auto number = static_cast<enum ggml_type>(type);
+  return number < GGML_TYPE_COUNT && ggml_get_type_traits(number)->from_float_ref &&
+         !ggml_quantize_requires_imatrix(number);
+}
+
+/// The blocks that ggml makes of some rows, for `GgufTableOptions::quantizer`. Throws std::invalid_argument
+/// if ggml cannot make the type or the values are beyond its range.
+inline std::string quantize_as_ggml(GgmlType type, std::span<const float> rows, std::size_t row_size) {
+  const auto number = static_cast<enum ggml_type>(type);
+  if (!ggml_can_quantize(type))
+    detail::fail<std::invalid_argument>("ggml does not make values of ",
+                                        ggml_type_name(static_cast<std::uint32_t>(type)));
+  std::string blocks(ggml_row_size(number, static_cast<std::int64_t>(rows.size())), '\0');
+  ggml_quantize_chunk(number, rows.data(), blocks.data(), 0,
+                      static_cast<std::int64_t>(rows.size() / row_size), static_cast<std::int64_t>(row_size),
+                      nullptr);
+  if (!ggml_validate_row_data(number, blocks.data(), blocks.size()))
+    detail::fail<std::invalid_argument>("a value of the table is beyond the range of ",
+                                        ggml_type_name(static_cast<std::uint32_t>(type)));
+  return blocks;
+}
 
 /// Adds a node that embeds `ids`, an I32 tensor (N), into F32 (d_model, N), as `ggml_get_rows` of the table
 /// would: the same bits as `forward` with any number of threads. It runs on the CPU backend, and an id
