@@ -248,7 +248,7 @@ async function open(files) {
     const about = await send(['open', dropped], dropped.map(({ bytes }) => bytes.buffer));
     if (about.kind === 'vocabulary') showVocabulary(about, names);
     else showEmbedding(about, names);
-    return about.kind;
+    return about;
   } catch (error) {
     $('opened').textContent = `${names} was not opened.`;
     say('open', error.message);
@@ -398,8 +398,8 @@ $('copy').addEventListener('click', async () => {
 
 async function opened(files) {
   if (files.length === 0) return;
-  if (await open([...files]) === 'vocabulary')
-    enter('vocabSize', (await ask('tokens', { count: 0 })).found);
+  const about = await open([...files]);
+  if (about?.kind === 'vocabulary') enter('vocabSize', about.size);
 }
 $('file').addEventListener('change', async () => {
   await opened($('file').files);
@@ -415,7 +415,11 @@ for (const [type, isOver] of [['dragover', true], ['dragleave', false], ['drop',
 // ---- the first sight ------------------------------------------------------------------------------------
 
 addEventListener('hashchange', followLink);
-new ResizeObserver(() => shownComparison && drawGrid(shownComparison[0], shownComparison[2])).observe($('grid'));
+let drawnWidth = 0;
+new ResizeObserver(([{ contentRect: { width } }]) => {
+  if (shownComparison && width !== drawnWidth) drawGrid(shownComparison[0], shownComparison[2]);
+  drawnWidth = width;
+}).observe($('grid'));
 followLink();
 ask('version').then((version) => ($('version').textContent = version), (error) => say('worker', error.message));
 const example = Uint8Array.from(atob($('example').textContent), (character) => character.charCodeAt(0));
