@@ -38,4 +38,4 @@ for (const [name, part] of Object.entries(parts))
   if (/<\/(script|style)|<!--/i.test(part)) throw new Error(`${name} would end the element that it is in`);
 const page = text(`${source}page.html`).replace(/\{\{(.*?)\}\}/g, (_, name) => parts[name]);
 writeFileSync(`${folder}/kronecker.html`, page);
-console.log(`${folder}/kronecker.html: ${page.length} bytes`);
+console.log(`${folder}/kronecker.html: ${Buffer.byteLength(page)} bytes`);
