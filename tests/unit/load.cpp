@@ -51,7 +51,8 @@ std::filesystem::path unpacked(const std::string& file) {
   if (real.extension() != ".gz") return real;
   const auto target = scratch / real.stem();
   const std::string command = "gzip -dc '" + real.generic_string() + "' > '" + target.generic_string() + "'";
-  if (std::system(nullptr) != 0 && std::system(command.c_str()) == 0) return target;
+  std::filesystem::remove(target);
+  if (std::system(command.c_str()) == 0 && std::filesystem::exists(target)) return target;
   WARN("skipped: cannot unpack " << real);
   return {};
 }

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstddef>
 #include <functional>
 #include <limits>
@@ -122,7 +123,12 @@ class HeldOutFit {
   }
 
  private:
-  static double ridge_of(int twice_the_logarithm) { return std::pow(10.0, twice_the_logarithm / 2.0); }
+  /// Not by std::pow, whose last bit depends on the library.
+  static double ridge_of(int twice_the_logarithm) {
+    double power = twice_the_logarithm % 2 == 0 ? 1 : std::sqrt(10.0);
+    for (int i = std::abs(twice_the_logarithm) / 2; i > 0; --i) power *= 10;
+    return twice_the_logarithm < 0 ? 1 / power : power;
+  }
 
   double r_squared(const FitTarget& target, const FitEquations::Matrix& x,
                    std::span<const TokenId> ids) const {

@@ -238,13 +238,13 @@ inline GgmlType gguf_table_type(const std::filesystem::path& source) {
 template <class Scalar>
 void export_gguf(const std::filesystem::path& path, const KroneckerEmbedding<Scalar>& embedding,
                  const std::filesystem::path& source, const GgufTableOptions& options = {}) {
-  const MappedFile file(source);
-  const GgufDirectory directory = parse_gguf_directory(file.path(), file.text());
+  std::optional<MappedFile> file(source);
+  const GgufDirectory directory = parse_gguf_directory(file->path(), file->text());
   const GgufTensor& table =
-      detail::table_to_replace(file.path(), directory, static_cast<std::uint64_t>(embedding.d_model()),
+      detail::table_to_replace(file->path(), directory, static_cast<std::uint64_t>(embedding.d_model()),
                                static_cast<std::uint64_t>(embedding.vocab_size()), options);
 
-  const detail::GgufData data(file, directory);
+  const detail::GgufData data(*file, directory);
   std::vector<detail::GgufTensorToWrite> tensors;
   const auto keep = [&](GgufTensor entry) {
     const std::string_view kept = data.of(entry);
@@ -270,8 +270,9 @@ void export_gguf(const std::filesystem::path& path, const KroneckerEmbedding<Sca
     keep(std::move(head));
   }
   replace_file(path, [&](std::ostream& out) {
-    detail::write_gguf(out, std::string(file.text().substr(0, directory.metadata_end)), directory.alignment,
+    detail::write_gguf(out, std::string(file->text().substr(0, directory.metadata_end)), directory.alignment,
                        tensors);
+    file.reset();  // Windows replaces no file that is mapped
   });
 }
 

@@ -170,19 +170,17 @@ inline void take_permissions(const std::filesystem::path& file, const std::files
 }
 
 /// What the system's message leaves out, and what to do about it; empty for most reasons.
-inline const char* why_not_replaced(const std::error_code& refused) {
-#ifdef _WIN32
-  constexpr int access_denied = 5, sharing_violation = 32, user_mapped_file = 1224;
-  const int reason = refused.value();
-  if (reason == access_denied || reason == sharing_violation || reason == user_mapped_file)
-    return " (Windows replaces no file that is open, in this program or another one, or read-only: close it "
-           "and what was loaded from it, or write to another path)";
-#endif
+inline const char* why_not_replaced([[maybe_unused]] const std::error_code& refused) {
+#ifdef _WIN32  // whose libraries have several codes for it
+  return " (Windows replaces no file that is read-only or open, in this program or another one: close it and "
+         "what was loaded from it, or write to another path)";
+#else
   const bool is_mounted =
       refused == std::errc::device_or_resource_busy || refused == std::errc::cross_device_link;
   return is_mounted ? " (a file that is mounted by itself can be written into, but not replaced: mount its "
                       "folder, or write to another path)"
                     : "";
+#endif
 }
 
 }  // namespace detail
