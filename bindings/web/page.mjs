@@ -218,17 +218,17 @@ function showAudit(audit, posDim) {
   }));
   $('scripts').tBodies[0].replaceChildren(...audit.scripts.map(({ script, tokens, cut, colliding, posDimUncut, posDimApart }) =>
     row(script, whole(tokens), whole(cut), whole(colliding), String(posDimUncut ?? 'never'), String(posDimApart ?? 'never'))));
-  const shown = audit.sharedCodes.slice(0, 20);
+  const shown = audit.sharedCodes.slice(0, 12);
   $('groupsAbout').textContent = audit.groups === 0 ? 'None: all can be told apart.'
     : shown.length < audit.groups ? `The first ${shown.length} of ${counted(audit.groups, 'set')}:`
     : `${counted(audit.groups, 'set')}:`;
   $('groups').replaceChildren(...shown.map(({ count, sameBytes, tokens }) =>
-    element('li', {}, ...tokens.flatMap(({ text }) => [token(text), ' ']),
+    element('li', {}, ...tokens.flatMap(({ id, text }) => [token(text), element('span', { class: 'aside' }, ` ${whole(id)}, `)]),
       count > tokens.length ? `and ${whole(count - tokens.length)} more, ` : '',
       sameBytes ? 'of the same bytes' : 'equal once they are cut')));
 }
 
-const tokensAtATime = 50;
+const tokensAtATime = 25;
 let firstToken = 0;
 function showTokens({ found, tokens }) {
   $('found').textContent = found === 0 ? 'There is no such token.'

@@ -109,7 +109,7 @@ await shows('opened', '8,000 tokens, SentencePiece model');
 await shows('figures', '8,000');
 await shows('saved', '91.85 %');
 await page.waitForFunction(() => document.querySelectorAll('#nearest li').length === 12);
-assert.equal(await page.locator('#nearest .token').first().textContent(), ' computer');
+assert.equal(await page.locator('#nearest .token').first().textContent(), ' government');
 works('examples at the first sight');
 
 // ---- words ----------------------------------------------------------------------------------------------
