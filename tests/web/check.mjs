@@ -98,177 +98,181 @@ async function dropAndWait(name) {
   }, name, { polling: 5 });
   return performance.now() - start;
 }
-function works(what) {
-  console.log(`works: ${what}`);
+let failures = 0;
+/** Runs a test; one that fails does not keep the others from being run. */
+async function check(what, test) {
+  try {
+    const figures = await test();
+    console.log(`works: ${what}${figures ? `: ${figures}` : ''}`);
+  } catch (error) {
+    ++failures;
+    console.log(`FAILS: ${what}\n${error.stack}`);
+  }
 }
 
-// ---- what is there at the first sight -------------------------------------------------------------------
+// ---- what a visitor does ---------------------------------------------------------------------------------
 
-await shows('verdict', 'Cosine 0.935');
-await shows('opened', '8,000 tokens, SentencePiece model');
-await shows('figures', '8,000');
-await shows('saved', '91.85 %');
-await page.waitForFunction(() => document.querySelectorAll('#nearest li').length === 12);
-assert.equal(await page.locator('#nearest .token').first().textContent(), ' government');
-works('examples at the first sight');
-
-// ---- words ----------------------------------------------------------------------------------------------
+await check('examples at the first sight', async () => {
+  await shows('verdict', 'Cosine 0.935');
+  await shows('opened', '8,000 tokens, SentencePiece model');
+  await shows('figures', '8,000');
+  await shows('saved', '91.85 %');
+  await page.waitForFunction(() => document.querySelectorAll('#nearest li').length === 12);
+  assert.equal(await page.locator('#nearest .token').first().textContent(), ' government');
+});
 
 const published = join(data, 'data/paper/edit_distance.json');
-if (existsSync(published)) {
+if (existsSync(published))
+  await check('typing pairs of words gives the cosines that the paper published', async () => {
+    await page.fill('#posDim', '32');
+    for (const { anchor, variant, kron_cos } of JSON.parse(readFileSync(published)).pairs) {
+      await page.fill('#a', anchor);
+      await page.fill('#b', variant);
+      await page.waitForFunction((wanted) => {
+        const cosine = document.getElementById('formula').textContent.match(/= (-?[\d.]+)\. Lit/);
+        return cosine && Math.abs(Number(cosine[1]) - wanted) < 1.51e-4;
+      }, Number(kron_cos));
+    }
+  });
+
+await check('cells name themselves by pointer and keyboard; a wrong number is said in words', async () => {
+  await page.fill('#posDim', '16');
+  await page.fill('#a', ' the');
+  await page.fill('#b', 'the');
+  await shows('verdict', 'share 0 cells of the 4 and 3');
+  await page.fill('#a', 'compute');
+  await page.fill('#b', 'computer');
+  await shows('verdict', 'share 7 cells of the 7 and 8');
+  assert.equal(await page.locator('#grid .lit-both').count(), 7);
+  assert.equal(await page.locator('#grid .lit-b').count(), 1);
+  await page.locator('#grid rect[tabindex="0"]').focus();
+  await page.keyboard.press('ArrowRight');
+  await shows('cell', 'Position 1, byte 0x6F, “o”: cell 111 × 16 + 1 = 1,777, lit by both words.');
+  await page.keyboard.press('End');
+  await shows('cell', 'Position 7, byte 0x72, “r”: cell 114 × 16 + 7 = 1,831, lit by the second word.');
+  await page.locator('#grid rect.field').hover({ position: { x: 5, y: 5 }, force: true });
+  await shows('cell', 'not lit');
+  await page.fill('#posDim', '4');
+  await shows('verdict', '“computer” is cut to 4 of its 8 bytes.');
+  await page.fill('#posDim', '0');
+  await shows('problem', 'pos_dim 0 is outside 1 to 255');
+  await page.fill('#posDim', '16');
+  await page.waitForFunction(() => document.getElementById('problem').hidden);
+});
+
+await check('costs of a model', async () => {
+  await page.selectOption('#model', { label: 'V 131,072, d_model 4096' });
   await page.fill('#posDim', '32');
-  for (const { anchor, variant, kron_cos } of JSON.parse(readFileSync(published)).pairs) {
-    await page.fill('#a', anchor);
-    await page.fill('#b', variant);
-    await page.waitForFunction((wanted) => {
-      const cosine = document.getElementById('formula').textContent.match(/= (-?[\d.]+)\. Lit/);
-      return cosine && Math.abs(Number(cosine[1]) - wanted) < 1.51e-4;
-    }, Number(kron_cos));
-  }
-  works('typing pairs of words gives the cosines that the paper published');
-}
-await page.fill('#posDim', '16');
-await page.fill('#a', ' the');
-await page.fill('#b', 'the');
-await shows('verdict', 'share 0 cells of the 4 and 3');
-await page.fill('#a', 'compute');
-await page.fill('#b', 'computer');
-await shows('verdict', 'share 7 cells of the 7 and 8');
-assert.equal(await page.locator('#grid .lit-both').count(), 7);
-assert.equal(await page.locator('#grid .lit-b').count(), 1);
-await page.locator('#grid rect[tabindex="0"]').focus();
-await page.keyboard.press('ArrowRight');
-await shows('cell', 'Position 1, byte 0x6F, “o”: cell 111 × 16 + 1 = 1,777, lit by both words.');
-await page.keyboard.press('End');
-await shows('cell', 'Position 7, byte 0x72, “r”: cell 114 × 16 + 7 = 1,831, lit by the second word.');
-await page.locator('#grid rect.field').hover({ position: { x: 5, y: 5 }, force: true });
-await shows('cell', 'not lit');
-await page.fill('#posDim', '4');
-await shows('verdict', '“computer” is cut to 4 of its 8 bytes.');
-await page.fill('#posDim', '0');
-await shows('problem', 'pos_dim 0 is outside 1 to 255');
-await page.fill('#posDim', '16');
-await page.waitForFunction(() => document.getElementById('problem').hidden);
-works('cells name themselves by pointer and keyboard; a wrong number is said in words');
+  await shows('saved', '93.75 %');
+  await page.fill('#posDim', '16');
+});
 
-// ---- costs ----------------------------------------------------------------------------------------------
+await check('a link carries the state', async () => {
+  await page.fill('#a', 'naïve & <b>');
+  await page.fill('#b', 'naive');
+  await page.click('#copy');
+  const linked = await visit(page.url());
+  assert.equal(await linked.inputValue('#a'), 'naïve & <b>');
+  assert.equal(await linked.inputValue('#vocabSize'), '131072');
+  await linked.waitForFunction(() => document.getElementById('verdict').textContent.includes('share 2 cells'));
+  await linked.close();
+});
 
-await page.selectOption('#model', { label: 'V 131,072, d_model 4096' });
-await page.fill('#posDim', '32');
-await shows('saved', '93.75 %');
-await page.fill('#posDim', '16');
-works('costs of a model');
-
-// ---- links ----------------------------------------------------------------------------------------------
-
-await page.fill('#a', 'naïve & <b>');
-await page.fill('#b', 'naive');
-await page.click('#copy');
-const link = page.url();
-const linked = await visit(link);
-assert.equal(await linked.inputValue('#a'), 'naïve & <b>');
-assert.equal(await linked.inputValue('#vocabSize'), '131072');
-await linked.waitForFunction(() => document.getElementById('verdict').textContent.includes('share 2 cells'));
-await linked.close();
-works('a link carries the state');
-
-// ---- files ----------------------------------------------------------------------------------------------
+// ---- files, beside the native program --------------------------------------------------------------------
 
 async function same(request, wanted, what) {
   const got = await ask(...request);
   assert.equal(got, JSON.stringify(wanted), what);
 }
 
-const seen = { opened: [], refused: [] };
-for (const name of readdirSync(files).sort()) {
-  const wanted = await natively('open', { path: name });
-  await dropAndWait(name);
-  if (wanted.error !== undefined) {
-    assert.equal(await text('problem'), wanted.error);
-    seen.refused.push(name);
-    continue;
-  }
-  assert.equal(await page.locator('#problem').isVisible(), false, await text('problem'));
-  const { handle } = wanted, kind = wanted.dModel === undefined ? 'vocabulary' : 'embedding';
-  const posDims = kind === 'vocabulary' ? [8, 16, 32] : [16];
-  for (const posDim of posDims)
-    for (const word of [' computer', 'Straße', '\u0000', 'unfoxlikeunfoxlikeunfoxlikeunfoxlike'])
-      await same(['nearest', kind, word, { posDim, count: 10 }],
-                 await natively('nearest', { handle, bytes: hex(word), posDim, count: 10 }), `${name}: nearest`);
-  const { checksum } = await natively('checksum', { handle, posDim: 16, dModel: 48, seed: 1 });
-  await same(['checksum', kind, { posDim: 16, dModel: 48, seed: 1 }], checksum, `${name}: checksum`);
-  if (kind === 'vocabulary') {
+for (const name of readdirSync(files).sort())
+  await check(name, async () => {
+    const wanted = await natively('open', { path: name });
+    await dropAndWait(name);
+    if (wanted.error !== undefined) {
+      assert.equal(await text('problem'), wanted.error);
+      return 'refused with the native words';
+    }
+    assert.equal(await page.locator('#problem').isVisible(), false, await text('problem'));
+    const { handle } = wanted, kind = wanted.dModel === undefined ? 'vocabulary' : 'embedding';
+    const posDims = kind === 'vocabulary' ? [8, 16, 32] : [16];
     for (const posDim of posDims)
-      await same(['audit', { posDim }], await natively('audit', { handle, posDim }), `${name}: audit`);
-    await same(['tokens', { only: 'cut', posDim: 16, count: 1000 }], await natively('tokens',
-      { handle, only: 'cut', containing: '', posDim: 16, first: 0, count: 1000 }), `${name}: tokens`);
-  }
-  seen.opened.push(`${name} ${wanted.size} ${checksum}`);
-  await natively('close', { handle });
-}
-console.log(seen.opened.map((line) => `  ${line}`).join('\n'));
-works(`${seen.opened.length} files have the native checksum, neighbors and audit; ${seen.refused.length} are refused with the ` +
-      `native words: ${seen.refused.join(', ')}`);
+      for (const word of [' computer', 'Straße', '\u0000', 'unfoxlikeunfoxlikeunfoxlikeunfoxlike'])
+        await same(['nearest', kind, word, { posDim, count: 10 }],
+                   await natively('nearest', { handle, bytes: hex(word), posDim, count: 10 }), `${name}: nearest`);
+    const { checksum } = await natively('checksum', { handle, posDim: 16, dModel: 48, seed: 1 });
+    await same(['checksum', kind, { posDim: 16, dModel: 48, seed: 1 }], checksum, `${name}: checksum`);
+    if (kind === 'vocabulary') {
+      for (const posDim of posDims)
+        await same(['audit', { posDim }], await natively('audit', { handle, posDim }), `${name}: audit`);
+      await same(['tokens', { only: 'cut', posDim: 16, count: 1000 }], await natively('tokens',
+        { handle, only: 'cut', containing: '', posDim: 16, first: 0, count: 1000 }), `${name}: tokens`);
+    }
+    await natively('close', { handle });
+    return `${wanted.size} tokens with the native neighbors${kind === 'vocabulary' ? ', audit' : ''} and checksum ${checksum}`;
+  });
 
-await dropAndWait('html.tiktoken');
-await shows('tokens', html);
-assert.equal(await page.locator('main img, main b').count(), 0);
-works('a token that is HTML stays text');
+await check('a token that is HTML stays text', async () => {
+  await dropAndWait('html.tiktoken');
+  await shows('tokens', html);
+  assert.equal(await page.locator('main img, main b').count(), 0);
+});
 
-await dropAndWait('int8.kron');
-await page.fill('#e', ' government');
-await page.waitForFunction(() => document.querySelector('#embedded .token')?.textContent === ' government');
-works('nearest by embedding, while typing');
+await check('nearest by embedding, while typing', async () => {
+  await dropAndWait('int8.kron');
+  await page.fill('#e', ' unfoxlike');
+  await page.fill('#e', ' government');
+  await page.waitForFunction(() => document.querySelector('#embedded .token')?.textContent === ' government');
+});
 
 const large = 'llama3.tokenizer.json';
-if (existsSync(join(files, large))) {
-  await page.evaluate(() => {
-    globalThis.longestWait = 0;
-    let last = performance.now();
-    globalThis.ticking = setInterval(() => {
-      globalThis.longestWait = Math.max(globalThis.longestWait, performance.now() - last);
-      last = performance.now();
-    }, 5);
-  });
-  const loads = [];
-  for (let i = 0; i < 3; ++i) loads.push(await dropAndWait(large));
-  await shows('vocabularyName', '128,256 tokens');
-  await shows('figures', '128,256');
-  const wait = await page.evaluate(() => (clearInterval(globalThis.ticking), globalThis.longestWait));
-  await page.fill('#q', ' language');
-  await page.waitForFunction(() => document.querySelector('#nearest .token').textContent === ' language');
-  const times = await page.evaluate(async () => {
-    const times = [];
-    for (const word of [' language', ' a', 'the', ' unfoxlike', '            ', 'internationalization', ' Straße', 'x']) {
-      for (const posDim of [16, 32]) await globalThis.kronecker('nearest', 'vocabulary', word, { posDim, count: 12 });
-      for (let i = 0; i < 5; ++i) {
-        const start = performance.now();
-        await globalThis.kronecker('nearest', 'vocabulary', word, { posDim: 32, count: 12 });
-        times.push(performance.now() - start);
+if (existsSync(join(files, large)))
+  await check(`${large} is quick`, async () => {
+    await page.evaluate(() => {
+      globalThis.longestWait = 0;
+      let last = performance.now();
+      globalThis.ticking = setInterval(() => {
+        globalThis.longestWait = Math.max(globalThis.longestWait, performance.now() - last);
+        last = performance.now();
+      }, 5);
+    });
+    const loads = [];
+    for (let i = 0; i < 3; ++i) loads.push(await dropAndWait(large));
+    await shows('vocabularyName', '128,256 tokens');
+    await shows('figures', '128,256');
+    const wait = await page.evaluate(() => (clearInterval(globalThis.ticking), globalThis.longestWait));
+    await page.fill('#q', ' language');
+    await page.waitForFunction(() => document.querySelector('#nearest .token').textContent === ' language');
+    const times = await page.evaluate(async () => {
+      const times = [];
+      for (const word of [' language', ' a', 'the', ' unfoxlike', '            ', 'internationalization', ' Straße', 'x']) {
+        for (const posDim of [16, 32]) await globalThis.kronecker('nearest', 'vocabulary', word, { posDim, count: 12 });
+        for (let i = 0; i < 5; ++i) {
+          const start = performance.now();
+          await globalThis.kronecker('nearest', 'vocabulary', word, { posDim: 32, count: 12 });
+          times.push(performance.now() - start);
+        }
       }
-    }
-    return times.sort((a, b) => a - b);
+      return times.sort((a, b) => a - b);
+    });
+    const shown = (time) => `${time.toFixed(1)} ms`;
+    const figures = `opened ${loads.map(shown).join(', ')} after it was dropped; nearest of 128,256 tokens: median ` +
+      `${shown(times[times.length >> 1])}, longest ${shown(times.at(-1))}; the page waited ${shown(wait)} at most`;
+    assert(Math.min(...loads) <= 3000 && times[times.length >> 1] <= 30 && wait <= 500, figures);
+    return figures;
   });
-  const shown = (time) => `${time.toFixed(1)} ms`;
-  console.log(`${large}: opened ${loads.map(shown).join(', ')} after it was dropped; nearest of 128,256 tokens: median ` +
-              `${shown(times[times.length >> 1])}, longest ${shown(times.at(-1))}; the page waited ${shown(wait)} at most`);
-  assert(Math.min(...loads) <= 3000, 'loading takes more than 3 s');
-  assert(times[times.length >> 1] <= 30, 'a query takes more than 30 ms');
-  assert(wait <= 500, 'the page froze');
-}
 
-// ---- without vector instructions ------------------------------------------------------------------------
-
-const plainPath = join(scratch, 'plain.html');
-const withWorker = '<script type="text/plain" id="worker">';
-writeFileSync(plainPath, readFileSync(pagePath, 'utf8').replace(withWorker, `${withWorker}WebAssembly.validate = () => false;\n`));
-await dropAndWait('english_8k.model');
-const checksum = await ask('checksum', 'vocabulary', {});
-const plain = await visit(pathToFileURL(plainPath).href);
-await plain.waitForFunction(() => document.getElementById('figures').textContent.includes('8,000'));
-assert.equal(JSON.stringify(await plain.evaluate(() => globalThis.kronecker('checksum', 'vocabulary', {}))), checksum);
-await plain.close();
-works('the same checksum without vector instructions');
+await check('the same checksum without vector instructions', async () => {
+  const plainPath = join(scratch, 'plain.html'), withWorker = '<script type="text/plain" id="worker">';
+  writeFileSync(plainPath,
+    readFileSync(pagePath, 'utf8').replace(withWorker, () => `${withWorker}WebAssembly.validate = () => false;\n`));
+  await dropAndWait('english_8k.model');
+  const checksum = await ask('checksum', 'vocabulary', {});
+  const plain = await visit(pathToFileURL(plainPath).href);
+  await plain.waitForFunction(() => document.getElementById('figures').textContent.includes('8,000'));
+  assert.equal(JSON.stringify(await plain.evaluate(() => globalThis.kronecker('checksum', 'vocabulary', {}))), checksum);
+  await plain.close();
+});
 
 // ---- widths, colors, axe --------------------------------------------------------------------------------
 
@@ -281,33 +285,36 @@ await page.waitForTimeout(1000);
 const axe = readFileSync(new URL('./node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
 await page.evaluate(axe);
 const docs = join(repository, 'docs');
-for (const [width, height, colorScheme] of [[1200, 1000, 'light'], [1200, 1000, 'dark'], [390, 844, 'dark'], [390, 844, 'light'], [320, 640, 'light']]) {
-  await page.setViewportSize({ width, height });
-  await page.emulateMedia({ colorScheme });
-  await page.evaluate(() => scrollTo(0, 0));
-  await page.waitForTimeout(200);
-  const beyond = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  assert(beyond <= 0, `at a width of ${width} the page is ${beyond} pixels too wide`);
-  if (width === 1200 && colorScheme === 'light') await page.screenshot({ path: join(docs, 'page.png') });
-  if (width === 390 && colorScheme === 'dark') await page.screenshot({ path: join(docs, 'page_phone.png') });
-  await page.screenshot({ path: join(folder, `whole_${width}_${colorScheme}.png`), fullPage: true });
-  for (const withProblem of [false, true]) {
-    await page.fill('#posDim', withProblem ? '256' : '16');
-    await page.waitForFunction((wanted) => document.getElementById('problem').hidden !== wanted, withProblem);
-    const { violations } = await page.evaluate(() => globalThis.axe.run());
-    assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)]), []);
-  }
-  await page.fill('#posDim', '16');
-}
-works('no finding by axe-core, nothing too wide, at three widths, in light and dark');
+for (const [width, height, colorScheme] of
+  [[1200, 1000, 'light'], [1200, 1000, 'dark'], [390, 844, 'dark'], [390, 844, 'light'], [320, 640, 'light']])
+  await check(`no finding by axe-core and nothing too wide, ${width} wide, ${colorScheme}`, async () => {
+    await page.setViewportSize({ width, height });
+    await page.emulateMedia({ colorScheme });
+    await page.evaluate(() => scrollTo(0, 0));
+    await page.waitForTimeout(200);
+    const beyond = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert(beyond <= 0, `at a width of ${width} the page is ${beyond} pixels too wide`);
+    if (width === 1200 && colorScheme === 'light') await page.screenshot({ path: join(docs, 'page.png') });
+    if (width === 390 && colorScheme === 'dark') await page.screenshot({ path: join(docs, 'page_phone.png') });
+    await page.screenshot({ path: join(folder, `whole_${width}_${colorScheme}.png`), fullPage: true });
+    for (const withProblem of [false, true]) {
+      await page.fill('#posDim', withProblem ? '256' : '16');
+      await page.waitForFunction((wanted) => document.getElementById('problem').hidden !== wanted, withProblem);
+      const { violations } = await page.evaluate(() => globalThis.axe.run());
+      assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)]), []);
+    }
+    await page.fill('#posDim', '16');
+  });
 
 // ---- nothing was said, nothing was asked for ------------------------------------------------------------
 
-assert.deepEqual(said, []);
-const elsewhere = asked.filter((url) => !/^(file|blob|data|about):/.test(url));
-assert.deepEqual(elsewhere, []);
-works(`no message on the console; all ${asked.length} requests were for the page itself`);
+await check('no message on the console, no request leaves the page', () => {
+  assert.deepEqual(said, []);
+  assert.deepEqual(asked.filter((url) => !/^(file|blob|data|about):/.test(url)), []);
+  return `${asked.length} requests`;
+});
 
 await context.close();
 native.stdin.end();
 rmSync(scratch, { recursive: true });
+process.exitCode = failures > 0 ? 1 : 0;
