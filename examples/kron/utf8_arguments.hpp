@@ -1,7 +1,7 @@
 #pragma once
 
 /// The command line in UTF-8. On Windows `argv` is in a code page that cannot spell most of the world's names
-/// and words; elsewhere it is what was typed.
+/// and words, and stays so with msvcrt.dll; elsewhere it is what was typed.
 
 #include <string>
 #include <vector>
@@ -23,9 +23,11 @@ namespace kron {
 /// The program's name and its arguments.
 inline std::vector<std::string> utf8_arguments(int argc, char** argv) {
 #ifdef _WIN32
-  std::setlocale(LC_CTYPE, ".UTF-8");  // file names made of them are then taken for UTF-8 by every library
+  // File names are made of them, which libraries take for UTF-8 then. The old msvcrt.dll knows no such
+  // locale.
+  const bool has_utf8 = std::setlocale(LC_CTYPE, ".UTF-8") != nullptr;
   int count = 0;
-  if (wchar_t** const words = ::CommandLineToArgvW(::GetCommandLineW(), &count)) {
+  if (wchar_t** const words = has_utf8 ? ::CommandLineToArgvW(::GetCommandLineW(), &count) : nullptr) {
     std::vector<std::string> arguments;
     for (int i = 0; i < count; ++i) {
       const std::u8string word = std::filesystem::path(words[i]).u8string();
