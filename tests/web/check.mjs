@@ -295,7 +295,11 @@ for (const [width, height, colorScheme] of
     const beyond = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     assert(beyond <= 0, `at a width of ${width} the page is ${beyond} pixels too wide`);
     if (width === 1200 && colorScheme === 'light') await page.screenshot({ path: join(docs, 'page.png') });
-    if (width === 390 && colorScheme === 'dark') await page.screenshot({ path: join(docs, 'page_phone.png') });
+    await page.evaluate(() => document.activeElement.blur());
+    if (width === 390 && colorScheme === 'dark') {
+      await page.evaluate(() => document.getElementById('words').scrollIntoView({ behavior: 'instant' }));
+      await page.screenshot({ path: join(docs, 'page_phone.png') });
+    }
     await page.screenshot({ path: join(folder, `whole_${width}_${colorScheme}.png`), fullPage: true });
     for (const withProblem of [false, true]) {
       await page.fill('#posDim', withProblem ? '256' : '16');
@@ -304,6 +308,7 @@ for (const [width, height, colorScheme] of
       assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)]), []);
     }
     await page.fill('#posDim', '16');
+    await page.waitForFunction(() => document.getElementById('problem').hidden);
   });
 
 // ---- nothing was said, nothing was asked for ------------------------------------------------------------
