@@ -78,16 +78,18 @@ inline std::string bytes_of(const Json& request, const char* name) {
   return bytes;
 }
 
-/// A whole number of a request. What it may be is for the function that takes it to say.
-template <class Integer = int>
-Integer number(const Json& request, const char* name) {
+/// A whole number of a request that is not negative. What else it may be is for the function that takes it to
+/// say.
+inline int number(const Json& request, const char* name) {
   const Json& value = request.at(name);
-  if (value.is_number_float() || !value.is_number())
-    throw std::invalid_argument(std::string(name) + ' ' + value.dump() + " is not a whole number");
-  const auto whole = value.get<std::int64_t>();
-  if (whole < 0 || whole > static_cast<std::int64_t>((std::numeric_limits<Integer>::max)()))
-    throw std::invalid_argument(std::string(name) + ' ' + value.dump() + " is too small or too large");
-  return static_cast<Integer>(whole);
+  const bool is_whole = value.is_number_integer();
+  if (!is_whole || value < 0 || value > (std::numeric_limits<int>::max)())
+    throw std::invalid_argument(std::string(name) + ' ' + value.dump() +
+                                (is_whole ? " is too small or too large" : " is not a whole number"));
+  return value.get<int>();
+}
+inline std::size_t size(const Json& request, const char* name) {
+  return static_cast<std::size_t>(number(request, name));
 }
 
 inline DynamicEncoder encoder_of(const Json& request) { return {256, number(request, "posDim")}; }
@@ -139,7 +141,7 @@ inline Json comparison(const kronecker::Comparison& costs) {
 
 /// What a model of some sizes saves.
 inline Json costs(const Json& request) {
-  kronecker::EmbeddingSizes sizes{number<TokenId>(request, "vocabSize"), number(request, "dModel"),
+  kronecker::EmbeddingSizes sizes{number(request, "vocabSize"), number(request, "dModel"),
                                   number(request, "posDim")};
   sizes.bytes_per_parameter = number(request, "bytesPerParameter");
   if (request.at("tied").get<bool>()) sizes.table_head = kronecker::OutputHead::tied;
@@ -187,8 +189,8 @@ inline Json tokens(const Json& request) {
   const Vocabulary& vocabulary = opened(request).vocabulary;
   const auto& only = request.at("only").get_ref<const std::string&>();
   const std::string contained = bytes_of(request, "containing");
-  const auto pos_dim = number<std::size_t>(request, "posDim"), first = number<std::size_t>(request, "first"),
-             count = number<std::size_t>(request, "count");
+  const auto pos_dim = size(request, "posDim"), first = size(request, "first"),
+             count = size(request, "count");
   std::size_t found = 0;
   Json list = Json::array();
   for (TokenId id = 0; id < vocabulary.size(); ++id) {
@@ -289,7 +291,7 @@ inline Json checksum(const Json& request) {
   } else {
     const DynamicEncoder encoder = encoder_of(request);
     const auto weights = kronecker::LearnedProjection::normal(number(request, "dModel"), encoder.code_dim(),
-                                                              number<std::uint32_t>(request, "seed"));
+                                                              size(request, "seed"));
     add_all(kronecker::KroneckerEmbedding(encoder, file.vocabulary, weights));
   }
   std::string bytes;

@@ -94,7 +94,7 @@ const regions = [
 function drawGrid(comparison, posDim) {
   const width = Math.max($('grid').clientWidth, 280), left = 62, top = 22;
   const height = Math.min(18, Math.max(7, Math.floor(420 / posDim)));
-  const column = (width - left) / 256, mark = Math.max(column, 7);
+  const column = (width - left) / 256, mark = Math.max(column, 9);
   const svg = drawn('svg', {
     role: 'group', height: top + posDim * height + 2, viewBox: `0 0 ${width} ${top + posDim * height + 2}`,
     'aria-label': `The ${whole(comparison.codeDim)} cells of a code: bytes across, positions down`,
