@@ -182,6 +182,8 @@ TEST_CASE("logits from embeddings are those from the exported table, bit for bit
                                                       {"minicpm"}}) {
     INFO(kind.architecture);
     if (!is_known(kind)) continue;
+    // Those that do not know Gemma 3 end the program for a Gemma 2 of another size than the published ones.
+    if (kind.architecture == "gemma2" && !is_known({"gemma3"})) continue;
     const Model model(kind);
     export_gguf(model.folder / "exported.gguf", model.embedding, model.path,
                 {GgmlType::f32, TiedHead::new_table});
