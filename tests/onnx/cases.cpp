@@ -1,6 +1,6 @@
-/// Writes what scripts/check_onnx and benchmarks/onnx_runtime.py run in ONNX Runtime: models of a real vocabulary (of
-/// made-up tokens where that is absent) with random weights, `TYPE.FORM.onnx`. The table's model has the
-/// library's own bits, which the others are compared with.
+/// Writes what scripts/check_onnx and benchmarks/onnx_runtime.py run in ONNX Runtime: models of a real
+/// vocabulary (of made-up tokens where that is absent) with random weights, `TYPE.FORM.onnx`. The table's
+/// model has the library's own bits, which the others are compared with.
 ///     onnx_cases FOLDER VOCABULARY POS_DIM D_MODEL [TYPE...]
 
 #include "token_file.hpp"
