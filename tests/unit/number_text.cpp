@@ -56,4 +56,5 @@ TEST_CASE("the text of a number reads back as the same, in every locale") {
     CHECK(number_in<float>(number_text(value)) == value);
   CHECK(number_text(-12) == "-12");
   CHECK(number_text(0.5f) == "0.5");
+  CHECK(number_text(1e-6f) == "1e-06");  // as saved embeddings have it
 }
