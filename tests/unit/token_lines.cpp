@@ -1,5 +1,6 @@
 #include "catch.hpp"
 
+#include <kronecker/number_text.hpp>
 #include <kronecker/vocabularies/token_lines.hpp>
 
 #include <optional>
