@@ -71,7 +71,7 @@ class Fit {
                                              weights_of(counts, own_ids, vocabulary));
       const kronecker::KroneckerEmbedding embedding(encoder, kronecker::resized(vocabulary, rows),
                                                     fitted.projection);
-      const kronecker::RowMajorMatrix<float> own_rows = table(own_ids, Eigen::all);
+      const kronecker::RowMajorMatrix<float> own_rows = table(own_ids, Eigen::placeholders::all);
       rows_.save(output_, own_ids.empty() ? embedding : embedding.with_own_rows(own_ids, own_rows));
       return fitted;
     });

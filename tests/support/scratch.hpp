@@ -2,6 +2,7 @@
 
 /// Files that a test writes.
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -9,11 +10,22 @@
 
 namespace test_support {
 
+/// Where they lie. The tests may run with two instruction sets at a time.
+inline const std::filesystem::path& scratch_path() {
+  static const std::filesystem::path path = [] {
+    const char* const instruction_set = std::getenv("KRONECKER_INSTRUCTION_SET");
+    const auto folder = std::filesystem::path(KRONECKER_SCRATCH_DIR) /
+                        (instruction_set != nullptr ? instruction_set : "best");
+    std::filesystem::create_directories(folder);
+    return folder;
+  }();
+  return path;
+}
+
 /// An empty folder that is there for one test.
 class ScratchFolder {
  public:
-  explicit ScratchFolder(const std::string& name)
-      : path_(std::filesystem::path(KRONECKER_SCRATCH_DIR) / name) {
+  explicit ScratchFolder(const std::string& name) : path_(scratch_path() / name) {
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
   }

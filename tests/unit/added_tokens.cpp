@@ -1,4 +1,5 @@
 #include "catch.hpp"
+#include "scratch.hpp"
 
 #include <kronecker/vocabularies/added_tokens.hpp>
 
@@ -12,7 +13,7 @@ using kronecker::detail::read_added_tokens;
 namespace {
 
 auto added_tokens_in(const std::string& content) {
-  const auto file = std::filesystem::path(KRONECKER_SCRATCH_DIR) / "added_tokens.any.json";
+  const auto file = test_support::scratch_path() / "added_tokens.any.json";
   std::ofstream(file, std::ios::binary) << content;
   return read_added_tokens(file);
 }

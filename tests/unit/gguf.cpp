@@ -1,5 +1,6 @@
 #include "catch.hpp"
 #include "gguf_bytes.hpp"
+#include "scratch.hpp"
 #include "token_bytes.hpp"
 
 #include <kronecker/vocabularies/gguf.hpp>
@@ -23,7 +24,7 @@ using test_support::bytes_in;
 
 namespace {
 
-const auto gguf_file = std::filesystem::path(KRONECKER_SCRATCH_DIR) / "vocabulary.gguf";
+const auto gguf_file = test_support::scratch_path() / "vocabulary.gguf";
 
 std::string parse_message(const std::string& content) {
   const std::string what = message_of<FileError>([&] { parse_gguf_metadata("file", content); });

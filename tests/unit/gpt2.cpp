@@ -1,4 +1,5 @@
 #include "catch.hpp"
+#include "scratch.hpp"
 #include "token_bytes.hpp"
 
 #include <kronecker/vocabularies/gpt2.hpp>
@@ -15,7 +16,7 @@ using test_support::bytes_in;
 
 namespace {
 
-const auto gpt2_file = std::filesystem::path(KRONECKER_SCRATCH_DIR) / "gpt2.encoder.json";
+const auto gpt2_file = test_support::scratch_path() / "gpt2.encoder.json";
 
 Vocabulary load_gpt2_content(const std::string& content, TokenText text = TokenText::raw) {
   std::ofstream(gpt2_file, std::ios::binary) << content;
@@ -121,7 +122,7 @@ TEST_CASE("in CLIP's vocabulary the end of a word is a space") {
 }
 
 TEST_CASE("added tokens come from a file that is named, or lies beside a vocab.json") {
-  const auto folder = std::filesystem::path(KRONECKER_SCRATCH_DIR) / "gpt2.folder";
+  const auto folder = test_support::scratch_path() / "gpt2.folder";
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   const auto write = [&](const char* name, const std::string& content) {

@@ -1,4 +1,5 @@
 #include "catch.hpp"
+#include "scratch.hpp"
 #include "token_bytes.hpp"
 
 #include <kronecker/vocabularies/hugging_face.hpp>
@@ -15,7 +16,7 @@ using test_support::bytes_in;
 
 namespace {
 
-const auto hugging_face_file = std::filesystem::path(KRONECKER_SCRATCH_DIR) / "hugging_face.tokenizer.json";
+const auto hugging_face_file = test_support::scratch_path() / "hugging_face.tokenizer.json";
 
 const std::string byte_level = R"("decoder": {"type": "ByteLevel"})";
 const std::string metaspace = R"("pre_tokenizer": {"type": "Metaspace", "replacement": "\u2581"})";

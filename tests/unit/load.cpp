@@ -19,7 +19,7 @@ using test_support::write_content;
 
 namespace {
 
-const std::filesystem::path scratch(KRONECKER_SCRATCH_DIR);
+const std::filesystem::path& scratch = test_support::scratch_path();
 const auto any_file = scratch / "vocabulary";
 const std::filesystem::path real_folder = std::filesystem::path(KRONECKER_DATA_DIR) / "vocab";
 

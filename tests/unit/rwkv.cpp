@@ -15,7 +15,7 @@ using kronecker::detail::python_literal;
 
 namespace {
 
-const auto rwkv_file = std::filesystem::path(KRONECKER_SCRATCH_DIR) / "rwkv_vocab.txt";
+const auto rwkv_file = test_support::scratch_path() / "rwkv_vocab.txt";
 
 Vocabulary load_rwkv_content(const std::string& content) {
   test_support::write_content(rwkv_file, content);

@@ -1,4 +1,5 @@
 #include "catch.hpp"
+#include "scratch.hpp"
 #include "token_bytes.hpp"
 
 #include <kronecker/vocabularies/sentencepiece.hpp>
@@ -15,7 +16,7 @@ using test_support::bytes_in;
 
 namespace {
 
-const auto sentencepiece_file = std::filesystem::path(KRONECKER_SCRATCH_DIR) / "sentencepiece.model";
+const auto sentencepiece_file = test_support::scratch_path() / "sentencepiece.model";
 
 Vocabulary load_sentencepiece_content(const std::string& content, TokenText text = TokenText::raw) {
   std::ofstream(sentencepiece_file, std::ios::binary) << content;
@@ -113,7 +114,7 @@ TEST_CASE("a file that is not a SentencePiece model is refused with the place") 
 }
 
 TEST_CASE("a file that models number in another way has a note") {
-  const auto folder = std::filesystem::path(KRONECKER_SCRATCH_DIR);
+  const auto folder = test_support::scratch_path();
   const auto notes_of = [&](const char* name, const std::string& content) {
     std::ofstream(folder / name, std::ios::binary) << content;
     const Vocabulary vocabulary = load_sentencepiece(folder / name);

@@ -15,7 +15,7 @@ using kronecker::TokenId;
 
 namespace {
 
-const auto special_tokens_file = std::filesystem::path(KRONECKER_SCRATCH_DIR) / "specials";
+const auto special_tokens_file = test_support::scratch_path() / "specials";
 
 std::map<std::string, TokenId> specials_in(const std::string& content) {
   test_support::write_content(special_tokens_file, content);

@@ -14,7 +14,7 @@ using kronecker::Vocabulary;
 
 namespace {
 
-const auto tekken_file = std::filesystem::path(KRONECKER_SCRATCH_DIR) / "tekken.json";
+const auto tekken_file = test_support::scratch_path() / "tekken.json";
 
 Vocabulary load_tekken_content(const std::string& content, TokenText text = TokenText::raw) {
   test_support::write_content(tekken_file, content);

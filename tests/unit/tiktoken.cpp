@@ -1,4 +1,5 @@
 #include "catch.hpp"
+#include "scratch.hpp"
 #include "token_bytes.hpp"
 
 #include <kronecker/vocabularies/tiktoken.hpp>
@@ -17,7 +18,7 @@ using test_support::bytes_in;
 
 namespace {
 
-const auto tiktoken_file = std::filesystem::path(KRONECKER_SCRATCH_DIR) / "ranks.tiktoken";
+const auto tiktoken_file = test_support::scratch_path() / "ranks.tiktoken";
 
 Vocabulary load_tiktoken_content(const std::string& content,
                                  const std::map<std::string, kronecker::TokenId>& specials = {},
