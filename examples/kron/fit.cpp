@@ -71,7 +71,9 @@ class Fit {
                                              weights_of(counts, own_ids, vocabulary));
       const kronecker::KroneckerEmbedding embedding(encoder, kronecker::resized(vocabulary, rows),
                                                     fitted.projection);
-      const kronecker::RowMajorMatrix<float> own_rows = table(own_ids, Eigen::placeholders::all);
+      kronecker::RowMajorMatrix<float> own_rows(static_cast<Eigen::Index>(own_ids.size()), table.cols());
+      for (std::size_t i = 0; i < own_ids.size(); ++i)
+        own_rows.row(static_cast<Eigen::Index>(i)) = table.row(own_ids[i]);
       rows_.save(output_, own_ids.empty() ? embedding : embedding.with_own_rows(own_ids, own_rows));
       return fitted;
     });
