@@ -50,7 +50,7 @@ static gpu::EmbeddingArrays arrays_of(const Embedding& embedding) {
 int kronecker_gpu_forward(const Embedding* embedding, const std::int64_t* ids, std::size_t count, void* out,
                           int out_type, void* stream, unsigned threads, unsigned lanes, std::size_t tokens) {
   return without_exceptions([&] {
-    gpu::Stream on(static_cast<cudaStream_t>(stream));
+    gpu::Stream on(static_cast<gpu::Stream::Handle>(stream));
     gpu::forward(on, arrays_of(*embedding), {{ids, count}, out, type_of(out_type)}, nullptr, {threads, lanes, tokens});
   });
 }
@@ -63,7 +63,7 @@ std::size_t kronecker_gpu_workspace(const Embedding* embedding, std::size_t coun
 
 int kronecker_gpu_length_rows(const Embedding* embedding, float* out, void* workspace, void* stream) {
   return without_exceptions([&] {
-    gpu::Stream on(static_cast<cudaStream_t>(stream));
+    gpu::Stream on(static_cast<gpu::Stream::Handle>(stream));
     gpu::length_rows(on, arrays_of(*embedding), out, workspace);
   });
 }
@@ -72,7 +72,7 @@ int kronecker_gpu_backward(const Embedding* embedding, const std::int64_t* ids, 
                            int type, float* grad_rows, int subtracts_mean, void* workspace, void* stream,
                            unsigned threads, unsigned lanes) {
   return without_exceptions([&] {
-    gpu::Stream on(static_cast<cudaStream_t>(stream));
+    gpu::Stream on(static_cast<gpu::Stream::Handle>(stream));
     gpu::Backward call{{ids, count}, grad, type_of(type), grad_rows};
     call.subtracts_mean = subtracts_mean != 0;
     gpu::backward(on, arrays_of(*embedding), call, workspace, {threads, lanes, 0});

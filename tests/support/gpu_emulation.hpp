@@ -72,9 +72,10 @@ struct FewKernels {
   static constexpr bool has = true;
 };
 using kronecker::kernels::RowType;
-template <RowType type, RowType out, int columns, int pieces>
-inline constexpr bool FewKernels::has<kronecker::gpu::detail::ForwardKernel<type, out, columns, pieces>> =
-    type == RowType::bfloat16&& out == RowType::bfloat16;
+template <RowType type, RowType out, int columns, int pieces, int threads>
+inline constexpr bool
+    FewKernels::has<kronecker::gpu::detail::ForwardKernel<type, out, columns, pieces, threads>> =
+        type == RowType::bfloat16&& out == RowType::bfloat16;
 template <RowType type>
 inline constexpr bool FewKernels::has<kronecker::gpu::detail::NormFactorKernel<type>> =
     type == RowType::bfloat16;
@@ -124,20 +125,25 @@ class EmulatedGpu {
       std::vector<kronecker::gpu::Words<4>> shared(shape.shared_bytes / 16 + 1);
       std::memset(shared.data(), 0xab, shared.size() * 16);
       allowed_memory().add(shared.data(), shape.shared_bytes);
-      for (std::uint32_t round = 0; round < kernel.rounds(); ++round)
-        for (int phase = 0; phase < Kernel::phases; ++phase)
-          run_phase(kernel, shape, block, round, phase, shared.data());
+      const std::uint32_t at_once =
+          kronecker::gpu::HasWarpsApart<Kernel> ? kronecker::gpu::warp : shape.threads;
+      for (std::uint32_t begin = 0; begin < shape.threads; begin += at_once)
+        for (std::uint32_t round = 0; round < kernel.rounds(); ++round)
+          for (int phase = 0; phase < Kernel::phases; ++phase)
+            run_phase(kernel, shape, block, begin, (std::min)(at_once, shape.threads - begin), round, phase,
+                      shared.data());
       allowed_memory().remove_last();
     }
   }
 
+  /// What the threads from `begin` on, which wait for each other, do in a phase.
   template <class Kernel>
   void run_phase(const Kernel& kernel, const kronecker::gpu::Shape& shape, std::size_t block,
-                 std::uint32_t round, int phase, void* shared) {
-    const auto first = static_cast<std::uint32_t>(random_() % shape.threads);
+                 std::uint32_t begin, std::uint32_t count, std::uint32_t round, int phase, void* shared) {
+    const auto first = static_cast<std::uint32_t>(random_() % count);
     const bool is_backwards = random_() % 2 == 0;
-    for (std::uint32_t i = 0; i < shape.threads; ++i) {
-      const std::uint32_t thread = (first + (is_backwards ? shape.threads - i : i)) % shape.threads;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const std::uint32_t thread = begin + (first + (is_backwards ? count - i : i)) % count;
       kernel.run(phase, round, {static_cast<std::uint32_t>(block), thread, shape.threads},
                  static_cast<char*>(shared));
     }

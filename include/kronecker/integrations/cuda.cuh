@@ -25,18 +25,22 @@
 
 namespace KRONECKER_NAMESPACE::gpu {
 
-// The names of the runtime.
+// The names of the runtime, and an argument that is read where it lies.
 #ifdef __HIPCC__
 #define KRONECKER_GPU_RUNTIME(name) hip##name
+#define KRONECKER_GPU_CONSTANT const
 #else
 #define KRONECKER_GPU_RUNTIME(name) cuda##name
+#define KRONECKER_GPU_CONSTANT const __grid_constant__
 #endif
 
 /// A stream of the current device, on which calls are made in order.
 class Stream {
  public:
+  using Handle = KRONECKER_GPU_RUNTIME(Stream_t);  ///< cudaStream_t or hipStream_t.
+
   /// `stream` is the caller's; 0 for the default one. Asks the driver for what the device has.
-  explicit Stream(KRONECKER_GPU_RUNTIME(Stream_t) stream = nullptr) : stream_(stream) {
+  explicit Stream(Handle stream = nullptr) : stream_(stream) {
     int device = 0;
     check(KRONECKER_GPU_RUNTIME(GetDevice)(&device), "the device");
     check(KRONECKER_GPU_RUNTIME(DeviceGetAttribute)(&processors_, processor_count, device),
@@ -71,7 +75,7 @@ class Stream {
                                                   KRONECKER_GPU_RUNTIME(GetErrorString)(error));
   }
 
-  KRONECKER_GPU_RUNTIME(Stream_t) stream_;
+  Handle stream_;
   int processors_ = 0, shared_bytes_ = 0;
 };
 
@@ -79,7 +83,7 @@ namespace detail {
 
 /// What every thread of a kernel does.
 template <class Kernel>
-__global__ void __launch_bounds__(Kernel::most_threads, 1) run_kernel(const __grid_constant__ Kernel kernel) {
+__global__ void __launch_bounds__(Kernel::most_threads, 1) run_kernel(KRONECKER_GPU_CONSTANT Kernel kernel) {
   extern __shared__ __align__(16) char shared[];
   const Place place{blockIdx.x, threadIdx.x, blockDim.x};
   const std::uint32_t rounds = Kernel::phases == 1 ? 1 : kernel.rounds();
@@ -87,7 +91,10 @@ __global__ void __launch_bounds__(Kernel::most_threads, 1) run_kernel(const __gr
 #pragma unroll
     for (int phase = 0; phase < Kernel::phases; ++phase) {
       kernel.run(phase, round, place, shared);
-      if constexpr (Kernel::phases > 1) __syncthreads();
+      if constexpr (HasWarpsApart<Kernel>)
+        wait_for_warp();
+      else if constexpr (Kernel::phases > 1)
+        __syncthreads();
     }
   }
 }
@@ -110,5 +117,6 @@ void Stream::run(const Kernel& kernel, const Shape& shape) {
 }
 
 #undef KRONECKER_GPU_RUNTIME
+#undef KRONECKER_GPU_CONSTANT
 
 }  // namespace KRONECKER_NAMESPACE::gpu

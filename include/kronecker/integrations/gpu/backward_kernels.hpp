@@ -131,21 +131,29 @@ struct BlockSumKernel {
   }
 
   /// The sum of a cell's terms, from zero, in the order of its tokens. They are read eight at once, and their
-  /// places before those before them are added; past the end of a list are places of -0, which changes no
-  /// sum.
+  /// places long before, since a list lies in the device's memory; past its end are places of -0, which
+  /// changes no sum.
   KRONECKER_DEVICE Words<columns> sum_of(Words<columns>* terms, const std::uint16_t* list,
                                          std::uint32_t count_of_cell) const {
+    constexpr std::uint32_t ahead = 3;
     Words<columns> sum = all(0.0f);
-    Words<4> next = read_words<4>(list);
-    for (std::uint32_t i = 0; i < count_of_cell; i += places_at_once) {
-      const Words<4> places = next;
-      if (i + places_at_once < count_of_cell) next = read_words<4>(list + i + places_at_once);
-      Words<columns> some[places_at_once];
+    Words<4> places[ahead];
+    KRONECKER_UNROLL
+    for (std::uint32_t k = 0; k < ahead; ++k)
+      if (k * places_at_once < count_of_cell) places[k] = read_words<4>(list + k * places_at_once);
+    for (std::uint32_t first = 0; first < count_of_cell; first += ahead * places_at_once) {
       KRONECKER_UNROLL
-      for (std::uint32_t j = 0; j < places_at_once; ++j)
-        some[j] = at(terms, std::size_t{places.word[j / 2] >> j % 2 * 16 & 0xffffu} * lanes);
-      KRONECKER_UNROLL
-      for (std::uint32_t j = 0; j < places_at_once; ++j) add_term(sum, some[j]);
+      for (std::uint32_t k = 0; k < ahead; ++k) {
+        const std::uint32_t i = first + k * places_at_once, next = i + ahead * places_at_once;
+        if (i >= count_of_cell) break;
+        Words<columns> some[places_at_once];
+        KRONECKER_UNROLL
+        for (std::uint32_t j = 0; j < places_at_once; ++j)
+          some[j] = at(terms, std::size_t{places[k].word[j / 2] >> j % 2 * 16 & 0xffffu} * lanes);
+        if (next < count_of_cell) places[k] = read_words<4>(list + next);
+        KRONECKER_UNROLL
+        for (std::uint32_t j = 0; j < places_at_once; ++j) add_term(sum, some[j]);
+      }
     }
     return sum;
   }

@@ -58,24 +58,8 @@ void forward(Device& device, const EmbeddingArrays& arrays, Forward call, void* 
                           detail::is_aligned({call.out, arrays.rows, arrays.column_scales, arrays.length_rows,
                                               arrays.own_rows, arrays.own_column_scales, arrays.norm_weight});
   const auto start = [&](auto type, auto out_type, auto columns, auto pieces) {
-    if (launch.threads == 0 || launch.threads > 256) launch.threads = 128;
-    if (launch.lanes == 0) launch.lanes = 32;
-    launch.lanes = (std::min)(
-        {launch.lanes, launch.threads, static_cast<std::uint32_t>(detail::blocks_for(width, columns.value))});
-    if (pieces.value > 1) launch.lanes = detail::lanes_of_pieces;
-    launch.threads = (std::max)(launch.threads, launch.lanes);
-    const std::size_t tiles = detail::blocks_for(width, launch.lanes * columns.value * pieces.value);
-    constexpr std::size_t most_tokens = 64, blocks_of_processor = 16;
-    if (launch.tokens == 0)
-      launch.tokens = std::clamp<std::size_t>(
-          detail::blocks_for(count * tiles, device.processors() * blocks_of_processor),
-          launch.threads / launch.lanes, most_tokens);
-    const std::size_t parts = detail::blocks_for(count, launch.tokens);
-    const auto staged = static_cast<std::uint32_t>((std::min)(launch.tokens, std::size_t{128}));
-    device.run(
-        detail::ForwardKernel<type.value, out_type.value, columns.value, pieces.value>{
-            arrays, call, {launch.lanes, parts, launch.tokens, staged}, factors},
-        {tiles * parts, launch.threads, detail::StagedTokens::bytes(staged, arrays.pos_dim)});
+    using Kernel = detail::ForwardKernel<type.value, out_type.value, columns.value, pieces.value>;
+    detail::start_forward<Kernel>(device, arrays, call, factors, launch);
   };
   detail::with_type<true>(arrays.type, [&](auto type) {
     constexpr int columns = detail::columns_at_once<type.value>;
@@ -84,7 +68,9 @@ void forward(Device& device, const EmbeddingArrays& arrays, Forward call, void* 
     detail::with_type<false>(call.out_type, [&](auto out_type) {
       if (!is_aligned || width % columns != 0)
         start(type, out_type, One(), One());
-      else if (width % (2 * detail::lanes_of_pieces * columns) != 0)
+      else if constexpr (type.value == RowType::int8)
+        start(type, out_type, Columns(), One());
+      else if (width % (2 * warp * columns) != 0)
         start(type, out_type, Columns(), One());
       else
         start(type, out_type, Columns(), std::integral_constant<int, 2>());

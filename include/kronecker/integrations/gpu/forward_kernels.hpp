@@ -2,8 +2,9 @@
 
 /// The kernels of the forward pass and of the additive output head.
 ///
-/// A block writes a range of columns of many tokens, so that the parts of the rows that many tokens light
-/// stay in its first-level cache; a few threads side by side take a token, each 16 bytes of 16-bit rows.
+/// A few threads side by side take a token's columns, each 16 bytes of 16-bit rows. A multiprocessor takes
+/// few columns of many tokens, so that what it reads of the rows that many tokens light stays in its
+/// first-level cache.
 
 #include <kronecker/integrations/gpu/arrays.hpp>
 #include <kronecker/integrations/gpu/machine.hpp>
@@ -14,115 +15,197 @@
 
 namespace KRONECKER_NAMESPACE::gpu::detail {
 
-/// How tokens and columns are spread over blocks.
-struct Tiles {
-  std::uint32_t lanes;   ///< Threads that take a token's columns of a block.
-  std::size_t parts;     ///< Blocks that share the tokens of a range of columns.
-  std::size_t tokens;    ///< Of a part.
-  std::uint32_t staged;  ///< Tokens that a block looks up at a time.
+/// How tokens and columns are spread over groups of threads: as many groups share the tokens of each tile of
+/// columns, and those of a tile stand side by side.
+struct Shares {
+  std::uint32_t lanes;   ///< Threads of a group, a power of two up to 32.
+  std::uint32_t tiles;   ///< Ranges of columns.
+  std::uint32_t parts;   ///< Groups that share the tokens of a tile.
+  std::size_t tokens;    ///< Of a group; one more of the first `longer` ones.
+  std::uint32_t longer;  ///< How many.
+  std::uint32_t staged;  ///< Tokens that a group looks up at a time.
+  bool is_plain;         ///< There are no rows of lengths, no norm, and nothing is added to what is there.
+  std::uint32_t bytes_of_token;  ///< In shared memory.
 };
 
-/// What a block has looked up of some tokens, in its shared memory.
-struct StagedTokens {
-  LitRows* lit;      ///< (staged)
-  FourCells* cells;  ///< (staged, fours): the cells of each token.
-  std::size_t fours;
+/// What a group has looked up of a token, in shared memory: this, and then the offsets of its rows.
+struct alignas(16) StagedToken {
+  const char* rows;      ///< Of all cells, or the one row of its own.
+  float scale;           ///< a_L times the gain, or the gain.
+  std::uint16_t length;  ///< How many are summed.
+  std::uint16_t is_own;  ///< Whether it is a row of its own.
 
-  KRONECKER_DEVICE StagedTokens(char* shared, std::uint32_t staged, std::int32_t pos_dim)
-      : lit(reinterpret_cast<LitRows*>(shared)),
-        cells(reinterpret_cast<FourCells*>(shared + staged * sizeof(LitRows))),
-        fours((static_cast<std::size_t>(pos_dim) + 3) / 4) {}
-  static std::size_t bytes(std::uint32_t staged, std::int32_t pos_dim) {
-    return staged * (sizeof(LitRows) + (static_cast<std::size_t>(pos_dim) + 3) / 4 * sizeof(FourCells));
+  static std::uint32_t bytes(std::int32_t pos_dim) {
+    return static_cast<std::uint32_t>(sizeof(StagedToken)) + static_cast<std::uint32_t>(pos_dim + 3) / 4 * 16;
+  }
+  /// Offsets of the rows of the bytes, in multiples of the columns that are read at once.
+  KRONECKER_DEVICE static Words<4>* offsets(char* token) {
+    return reinterpret_cast<Words<4>*>(token + sizeof(StagedToken));
   }
 };
 
-/// Threads that take a token, if each takes two pieces of its columns: those of a warp, which then has one
-/// length.
-inline constexpr std::uint32_t lanes_of_pieces = 32;
+/// Bytes of a token that are read at once.
+inline constexpr std::int32_t bytes_at_once = 16;
 
-/// Embeddings, or norms of embeddings, whose factors are known by then.
-template <RowType type, RowType out_type, int columns, int pieces>
+/// Embeddings, or norms of embeddings, whose factors are known by then. No warp waits for another.
+template <RowType type, RowType out_type, int columns, int pieces, int threads = pieces == 1 ? 1024 : 768>
 struct ForwardKernel {
   EmbeddingArrays arrays;  ///< The embedding.
   Forward call;            ///< With a stride.
-  Tiles tiles;             ///< Which part is whose.
+  Shares shares;           ///< Which part is whose.
   const float* factors;    ///< (N): of the norm; null: there is none.
 
-  static constexpr int phases = 2, most_threads = 256;
+  static constexpr int phases = 2, most_threads = threads;
+  static constexpr bool warps_are_apart = true, takes_whole_warps = pieces > 1;
+  static constexpr int columns_of_thread = columns * pieces;
   KRONECKER_DEVICE std::uint32_t rounds() const {
-    return static_cast<std::uint32_t>((tiles.tokens + tiles.staged - 1) / tiles.staged);
+    return static_cast<std::uint32_t>((shares.tokens + (shares.longer > 0 ? 1 : 0) + shares.staged - 1) /
+                                      shares.staged);
   }
 
   KRONECKER_DEVICE void run(int phase, std::uint32_t round, const Place& place, char* shared) const {
-    const auto parts = static_cast<std::uint32_t>(tiles.parts);
-    const std::uint32_t tile = place.block / parts, part = place.block % parts;
-    const std::size_t first = part * tiles.tokens + std::size_t{round} * tiles.staged;
-    const std::size_t part_end = (part + std::size_t{1}) * tiles.tokens;
-    const std::size_t end = part_end < call.ids.count ? part_end : call.ids.count;
+    const std::uint32_t lanes = pieces > 1 ? warp : shares.lanes;
+    const std::uint32_t lane = place.thread % lanes, group_of_block = place.thread / lanes;
+    const std::uint32_t group = place.block * (place.threads / lanes) + group_of_block;
+    const std::uint32_t tile = group / shares.parts, part = group % shares.parts;
+    if (tile >= shares.tiles) return;
+    const bool is_longer = part < shares.longer;
+    const std::size_t begin = part * shares.tokens + (is_longer ? part : shares.longer),
+                      end = begin + shares.tokens + (is_longer ? 1 : 0),
+                      first = begin + std::size_t{round} * shares.staged;
     if (first >= end) return;
-    const auto count = static_cast<std::uint32_t>(end - first < tiles.staged ? end - first : tiles.staged);
-    const StagedTokens staged(shared, tiles.staged, arrays.pos_dim);
+    const auto count = static_cast<std::uint32_t>(end - first < shares.staged ? end - first : shares.staged);
+    char* token = shared + group_of_block * shares.staged * shares.bytes_of_token;
     if (phase == 0) {
-      for (std::uint32_t i = place.thread; i < count; i += place.threads)
-        stage(staged, first + i, i, tile == 0);
+      for (std::uint32_t i = lane; i < count; i += lanes)
+        stage(token + i * shares.bytes_of_token, first + i, tile == 0);
       return;
     }
-    const std::uint32_t lane = place.thread % tiles.lanes, at_once = place.threads / tiles.lanes;
     // The pieces of a thread are far enough apart for the threads beside it to lie between them.
-    const std::size_t column = (std::size_t{tile} * pieces * tiles.lanes + lane) * columns;
-    if (place.thread / tiles.lanes >= at_once || column >= static_cast<std::size_t>(arrays.d_model)) return;
-    for (std::uint32_t i = place.thread / tiles.lanes; i < count; i += at_once)
-      write(staged, first + i, i, column);
+    const std::size_t column = (std::size_t{tile} * pieces * lanes + lane) * columns;
+    if (column >= static_cast<std::size_t>(arrays.d_model)) return;
+    char* to = static_cast<char*>(call.out) + (first * call.stride + column) * bytes_of<out_type>;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      write(token, first + i, column, to);
+      token += shares.bytes_of_token, to += call.stride * bytes_of<out_type>;
+    }
   }
 
  private:
-  KRONECKER_DEVICE void stage(const StagedTokens& staged, std::size_t token, std::uint32_t i,
-                              bool counts) const {
-    const std::int32_t id = read_id(call.ids, arrays.vocab_size, token);
+  using Row = Stored<type, columns>;
+  static constexpr std::size_t apart = pieces == 1 ? 0 : std::size_t{warp} * columns;
+
+  KRONECKER_DEVICE void stage(char* token, std::size_t i, bool counts) const {
+    const std::int32_t id = read_id(call.ids, arrays.vocab_size, i);
     if (id < 0 && counts && call.outside != nullptr) count_up(call.outside);
     const Lit lit = light(arrays, id, factors == nullptr ? call.gain : 1.0f);
-    at(staged.lit, i) = rows_of(arrays, lit, bytes_of<type>);
-    for (std::int32_t p = 0; p < lit.length; p += rows_at_once)
-      at(staged.cells, i * staged.fours + static_cast<std::size_t>(p / rows_at_once)) =
-          four_cells(arrays, lit, p);
+    std::uint32_t bytes[bytes_at_once / 4];
+    KRONECKER_UNROLL
+    for (std::int32_t p = 0; p < bytes_at_once; p += 4) bytes[p / 4] = four_bytes(arrays, lit, p);
+    at(reinterpret_cast<StagedToken*>(token), 0) = {rows_of<type>(arrays, lit), lit.scale,
+                                                    static_cast<std::uint16_t>(lit.length),
+                                                    static_cast<std::uint16_t>(lit.own_row >= 0 ? 1 : 0)};
+    KRONECKER_UNROLL
+    for (std::int32_t p = 0; p < bytes_at_once; p += 4)
+      if (p < lit.length) stage_offsets(token, lit, bytes[p / 4], p);
+    for (std::int32_t p = bytes_at_once; p < lit.length; p += 4)
+      stage_offsets(token, lit, four_bytes(arrays, lit, p), p);
   }
 
-  KRONECKER_DEVICE void write(const StagedTokens& staged, std::size_t token, std::uint32_t i,
-                              std::size_t column) const {
-    const LitRows lit = at(staged.lit, i);
-    if (call.accumulate && lit.length == 0 && factors == nullptr) return;
-    const std::size_t apart = pieces == 1 ? 0 : std::size_t{lanes_of_pieces} * columns;
-    std::size_t first_columns[pieces];
+  KRONECKER_DEVICE void stage_offsets(char* token, const Lit& lit, std::uint32_t bytes,
+                                      std::int32_t first) const {
+    const std::uint32_t row_length = static_cast<std::uint32_t>(arrays.d_model) / columns;
+    Words<4> offsets;
     KRONECKER_UNROLL
-    for (int piece = 0; piece < pieces; ++piece)
-      first_columns[piece] = column + static_cast<std::size_t>(piece) * apart;
-    float numbers[pieces][columns];
-    sum_rows<type, columns, pieces>(
-        arrays, lit,
-        [&](std::int32_t p) {
-          return at(staged.cells, i * staged.fours + static_cast<std::size_t>(p / rows_at_once));
-        },
-        first_columns, numbers);
-    KRONECKER_UNROLL
-    for (int piece = 0; piece < pieces; ++piece) write_piece(token, first_columns[piece], numbers[piece]);
+    for (int p = 0; p < 4; ++p) offsets.word[p] = cell_of(arrays, lit, bytes, first, p) * row_length;
+    at(StagedToken::offsets(token), static_cast<std::size_t>(first) / 4) = offsets;
   }
 
-  KRONECKER_DEVICE void write_piece(std::size_t token, std::size_t column, float (&numbers)[columns]) const {
+  /// Reads up to four rows, of as many as are `left`.
+  KRONECKER_DEVICE static void read_rows(const char* rows, const Words<4>& offsets, std::int32_t left,
+                                         Row (&stored)[4][pieces]) {
+    KRONECKER_UNROLL
+    for (int p = 0; p < 4; ++p) {
+      if (p >= left) continue;
+      const char* const row = rows + std::uint64_t{offsets.word[p]} * (columns * bytes_of<type>);
+      KRONECKER_UNROLL
+      for (std::size_t piece = 0; piece < pieces; ++piece)
+        stored[p][piece] = read_stored<type, columns>(row, piece * apart);
+    }
+  }
+
+  /// Adds those from `begin` on.
+  template <int begin>
+  KRONECKER_DEVICE static void add_rows(const Row (&stored)[4][pieces], std::int32_t left,
+                                        ColumnSums<type, columns> (&sums)[pieces]) {
+    KRONECKER_UNROLL
+    for (int p = begin; p < 4; ++p) {
+      if (p >= left) break;
+      KRONECKER_UNROLL
+      for (int piece = 0; piece < pieces; ++piece) sums[piece].add_row(stored[p][piece]);
+    }
+  }
+
+  KRONECKER_DEVICE void write(char* token, std::size_t i, std::size_t column, char* to) const {
+    const StagedToken lit = at(reinterpret_cast<const StagedToken*>(token), 0);
+    float numbers[pieces][columns] = {};
+    if (lit.length > 0)
+      sum(lit, StagedToken::offsets(token), column, numbers);
+    else if (call.accumulate && factors == nullptr)
+      return;
+    if (!shares.is_plain) {
+      KRONECKER_UNROLL
+      for (std::size_t piece = 0; piece < pieces; ++piece)
+        finish(i, column + piece * apart, to + piece * apart * bytes_of<out_type>, numbers[piece]);
+    }
+    KRONECKER_UNROLL
+    for (std::size_t piece = 0; piece < pieces; ++piece)
+      write_rounded<out_type, columns>(to, piece * apart, numbers[piece]);
+  }
+
+  KRONECKER_DEVICE void sum(const StagedToken& lit, Words<4>* offsets, std::size_t column,
+                            float (&numbers)[pieces][columns]) const {
+    const char* const rows = as_it_is(lit.rows + column * bytes_of<type>);
+    ColumnSums<type, columns> sums[pieces];
+    Row stored[4][pieces];
+    std::int32_t left = lit.length;
+    read_rows(rows, at(offsets, 0), left, stored);
+    KRONECKER_UNROLL
+    for (int piece = 0; piece < pieces; ++piece) sums[piece].begin(stored[0][piece]);
+    add_rows<1>(stored, left, sums);
+    for (left -= 4; left > 0; left -= 4) {
+      ++offsets;
+      read_rows(rows, at(offsets, 0), left, stored);
+      add_rows<0>(stored, left, sums);
+    }
+    KRONECKER_UNROLL
+    for (int piece = 0; piece < pieces; ++piece) sums[piece].finish(lit.length, numbers[piece]);
+    const bool is_own = lit.is_own != 0;
+    if (!shares.is_plain && arrays.length_rows != nullptr && !is_own) {
+      KRONECKER_UNROLL
+      for (std::size_t piece = 0; piece < pieces; ++piece)
+        add_length_row<columns>(arrays, lit.length, column + piece * apart, numbers[piece]);
+    }
+    KRONECKER_UNROLL
+    for (std::size_t piece = 0; piece < pieces; ++piece)
+      scale_sum<type, columns>(arrays, is_own, lit.scale, column + piece * apart, numbers[piece]);
+  }
+
+  /// The norm, and what is there.
+  KRONECKER_DEVICE void finish(std::size_t i, std::size_t column, const char* to,
+                               float (&numbers)[columns]) const {
     if (factors != nullptr) {
-      const float factor = read(factors, token);
+      const float factor = read(factors, i);
       const auto weight = read_stored<RowType::float32, columns>(arrays.norm_weight, column);
       KRONECKER_UNROLL
       for (int c = 0; c < columns; ++c)
         numbers[c] = multiply(multiply(factor, numbers[c]), number(weight, c));
     }
-    const std::size_t to = token * call.stride + column;
     if (call.accumulate) {
-      const auto held = read_stored<out_type, columns>(call.out, to);
+      const auto held = read_stored<out_type, columns>(to, 0);
       KRONECKER_UNROLL
       for (int c = 0; c < columns; ++c) numbers[c] = add(numbers[c], number(held, c));
     }
-    write_rounded<out_type, columns>(call.out, to, numbers);
   }
 };
 

@@ -4,8 +4,8 @@
 /// tests run them: memory, arithmetic that no compiler fuses or reorders, and where a thread is.
 ///
 /// A kernel is a value with its arguments, and with `run(phase, round, place, shared)`, what one thread does.
-/// Between two phases, and between two rounds of them, all threads of a block wait for each other: so a loop
-/// over the threads of a block, phase after phase, does the same as the GPU
+/// Between two phases, and between two rounds of them, all threads of a block wait for each other, or those
+/// of a warp if `warps_are_apart`: so a loop over them, phase after phase, does the same as the GPU
 /// (tests/support/gpu_emulation.hpp).
 
 #include <kronecker/bit_cast.hpp>
@@ -45,12 +45,19 @@
 
 namespace KRONECKER_NAMESPACE::gpu {
 
+/// Whether a kernel's warps do not wait for each other.
+template <class Kernel>
+concept HasWarpsApart = Kernel::warps_are_apart;
+
 /// Which thread of which block this is.
 struct Place {
   std::uint32_t block;    ///< Number of the block.
   std::uint32_t thread;   ///< Number of the thread in its block.
   std::uint32_t threads;  ///< Threads of a block.
 };
+
+/// Threads that run side by side.
+inline constexpr std::uint32_t warp = 32;
 
 /// How a kernel is started.
 struct Shape {
@@ -73,6 +80,23 @@ KRONECKER_DEVICE T& at(T* memory, std::size_t index) {
 }
 
 #ifdef KRONECKER_ON_GPU
+
+/// Waits for the threads of the warp, or, with HIP, whose warps can be longer, of the block.
+KRONECKER_DEVICE void wait_for_warp() {
+#ifdef __HIPCC__
+  __syncthreads();
+#else
+  __syncwarp();
+#endif
+}
+
+/// The pointer itself, which the compiler does not take apart again where it is added to.
+KRONECKER_DEVICE const char* as_it_is(const char* pointer) {
+#ifndef __HIPCC__
+  asm("" : "+l"(pointer));
+#endif
+  return pointer;
+}
 
 /// A number that this kernel does not write.
 template <class T>
@@ -100,6 +124,9 @@ KRONECKER_DEVICE Words<count> read_words(const void* memory) {
 /// Writes words that nothing reads soon.
 template <int count>
 KRONECKER_DEVICE void write_words(void* memory, const Words<count>& words) {
+#ifdef __HIPCC__
+  *static_cast<Words<count>*>(memory) = words;
+#else
   if constexpr (count == 1)
     __stcs(static_cast<unsigned*>(memory), words.word[0]);
   else if constexpr (count == 2)
@@ -107,6 +134,7 @@ KRONECKER_DEVICE void write_words(void* memory, const Words<count>& words) {
   else
     __stcs(static_cast<uint4*>(memory),
            make_uint4(words.word[0], words.word[1], words.word[2], words.word[3]));
+#endif
 }
 
 KRONECKER_DEVICE float add(float a, float b) { return __fadd_rn(a, b); }          ///< Rounded, never fused.
@@ -127,6 +155,7 @@ KRONECKER_DEVICE std::uint32_t count_up(std::uint32_t* counter, std::uint32_t st
 
 #else
 
+inline const char* as_it_is(const char* pointer) { return pointer; }
 /// A number that this kernel does not write.
 template <class T>
 inline T read(const T* memory, std::size_t index) {

@@ -109,6 +109,42 @@ struct BackwardMemory {
   }
 };
 
+/// Starts a forward kernel: as many groups of threads as multiprocessors hold in a block each, fewer for few
+/// tokens, which are spread over all of them.
+template <class Kernel, class Device>
+void start_forward(Device& device, const EmbeddingArrays& arrays, const Forward& call, const float* factors,
+                   const Launch& launch) {
+  const std::size_t width = width_of(arrays), count = call.ids.count;
+  constexpr auto columns = static_cast<std::size_t>(Kernel::columns_of_thread);
+  std::uint32_t most_threads = static_cast<std::uint32_t>(Kernel::most_threads);
+  if (launch.threads >= warp && launch.threads < most_threads) most_threads = launch.threads / warp * warp;
+  Shares shares{};
+  shares.lanes = warp;
+  while (!Kernel::takes_whole_warps && shares.lanes > 4 &&
+         (shares.lanes / 2 * columns >= width || (launch.lanes != 0 && shares.lanes / 2 >= launch.lanes)))
+    shares.lanes /= 2;
+  shares.tiles = static_cast<std::uint32_t>(blocks_for(width, shares.lanes * columns));
+  shares.parts = static_cast<std::uint32_t>(
+      std::clamp<std::size_t>(device.processors() * (most_threads / shares.lanes) / shares.tiles, 1, count));
+  shares.tokens = count / shares.parts;
+  shares.longer = static_cast<std::uint32_t>(count % shares.parts);
+  shares.staged =
+      launch.tokens == 0 ? 8u : static_cast<std::uint32_t>((std::min)(launch.tokens, std::size_t{32}));
+  shares.bytes_of_token = StagedToken::bytes(arrays.pos_dim);
+  shares.is_plain = arrays.length_rows == nullptr && factors == nullptr && !call.accumulate;
+  const std::size_t groups = std::size_t{shares.tiles} * shares.parts;
+  auto threads = static_cast<std::uint32_t>(
+      (std::min)(blocks_for(blocks_for(groups, device.processors()) * shares.lanes, warp) * warp,
+                 std::size_t{most_threads}));
+  const auto shared = [&] {
+    return std::size_t{threads / shares.lanes} * shares.staged * shares.bytes_of_token;
+  };
+  while (shares.staged > 1 && shared() > device.shared_bytes()) shares.staged /= 2;
+  while (threads > warp && shared() > device.shared_bytes()) threads -= warp;
+  device.run(Kernel{arrays, call, shares, factors},
+             {blocks_for(groups, threads / shares.lanes), threads, shared()});
+}
+
 template <class Device>
 void sum_parts(Device& device, RowType type, const void* rows, std::size_t count, std::size_t width,
                const float* scales, const std::uint8_t* lengths, double* sums) {
@@ -157,11 +193,11 @@ void add_block_sums(Device& device, const SortedTokens& sorted, std::size_t coun
   using Kernel = BlockSumKernel<type, columns>;
   const std::size_t tokens = (std::min)(count, tokens_in_block);
   if (launch.threads == 0 || launch.threads > 1024) launch.threads = 1024;
-  // As many columns as leave a block for every multiprocessor, and fit its shared memory.
+  // As few columns as leave a multiprocessor for every block, and fit its shared memory.
   constexpr std::uint32_t most_lanes = 32 / columns;
   if (launch.lanes == 0) {
     launch.lanes = most_lanes;
-    while (launch.lanes > 1 && blocks_for(width, launch.lanes * columns) * 4 < device.processors() * 3)
+    while (launch.lanes > 1 && blocks_for(width, launch.lanes / 2 * columns) <= device.processors())
       launch.lanes /= 2;
   }
   launch.lanes = (std::min)(launch.lanes, launch.threads);

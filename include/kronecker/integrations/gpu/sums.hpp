@@ -49,46 +49,44 @@ KRONECKER_DEVICE Lit light(const EmbeddingArrays& arrays, std::int32_t id, float
           multiply(read(arrays.scales, static_cast<std::size_t>(length)), gain)};
 }
 
-/// The rows that are read before the first of them is added, and the cells of as many bytes: 16 bits each.
-inline constexpr int rows_at_once = 4;
-using FourCells = Words<2>;
-
-/// Cell p of them.
-KRONECKER_DEVICE std::uint32_t cell_at(const FourCells& cells, int p) {
-  return cells.word[p / 2] >> (p % 2 * 16) & 0xffffu;
-}
-
-/// The cells of a token's bytes from `first` on, a multiple of 4; past its end, any.
-KRONECKER_DEVICE FourCells four_cells(const EmbeddingArrays& arrays, const Lit& lit, std::int32_t first) {
-  FourCells cells = {};
-  if (lit.own_row >= 0) return cells;
+/// Four bytes of a token from `first` on, a multiple of 4, the first in the lowest bits; past its end, any.
+/// Where they lie aligned they can be read before the length is there.
+KRONECKER_DEVICE std::uint32_t four_bytes(const EmbeddingArrays& arrays, const Lit& lit, std::int32_t first) {
+  if (lit.bytes == nullptr || first >= arrays.pos_dim) return 0;
+  if (arrays.pos_dim % 4 == 0 && reinterpret_cast<std::uintptr_t>(arrays.token_bytes) % 4 == 0)
+    return read_words<1>(lit.bytes + first).word[0];
   std::uint32_t bytes = 0;
-  if (arrays.pos_dim % 4 == 0 && reinterpret_cast<std::uintptr_t>(arrays.token_bytes) % 4 == 0) {
-    bytes = read_words<1>(lit.bytes + first).word[0];
-  } else {
-    KRONECKER_UNROLL
-    for (int p = 0; p < rows_at_once; ++p)
-      if (first + p < lit.length)
-        bytes |= std::uint32_t{read(lit.bytes, static_cast<std::size_t>(first + p))} << 8 * p;
-  }
-  const auto pos_dim = static_cast<std::uint32_t>(arrays.pos_dim);
   KRONECKER_UNROLL
-  for (int p = 0; p < rows_at_once; ++p) {
-    const std::uint32_t cell = (bytes >> 8 * p & 0xffu) * pos_dim + static_cast<std::uint32_t>(first + p);
-    cells.word[p / 2] |= (cell & 0xffffu) << p % 2 * 16;
-  }
-  return cells;
+  for (int p = 0; p < 4; ++p)
+    if (first + p < lit.length)
+      bytes |= std::uint32_t{read(lit.bytes, static_cast<std::size_t>(first + p))} << 8 * p;
+  return bytes;
 }
 
-/// The sum of some columns of rows, of floats: it begins with -0, to which a number is added without a
-/// change.
+/// The cell of byte p of those, which begin at `first`; 0 for a row of its own.
+KRONECKER_DEVICE std::uint32_t cell_of(const EmbeddingArrays& arrays, const Lit& lit, std::uint32_t bytes,
+                                       std::int32_t first, int p) {
+  if (lit.own_row >= 0) return 0;
+  return (bytes >> 8 * p & 0xffu) * static_cast<std::uint32_t>(arrays.pos_dim) +
+         static_cast<std::uint32_t>(first + p);
+}
+
+/// The rows of all cells, or the one row of its own.
+template <RowType type>
+KRONECKER_DEVICE const char* rows_of(const EmbeddingArrays& arrays, const Lit& lit) {
+  if (lit.own_row < 0) return static_cast<const char*>(arrays.rows);
+  return static_cast<const char*>(arrays.own_rows) +
+         static_cast<std::size_t>(lit.own_row) * static_cast<std::size_t>(arrays.d_model) * bytes_of<type>;
+}
+
+/// The sum of some columns of rows, of floats: it begins with a row.
 template <RowType type, int columns>
 struct ColumnSums {
   float sum[columns];
 
-  KRONECKER_DEVICE void clear() {
+  KRONECKER_DEVICE void begin(const Stored<type, columns>& stored) {
     KRONECKER_UNROLL
-    for (int i = 0; i < columns; ++i) sum[i] = -0.0f;
+    for (int i = 0; i < columns; ++i) sum[i] = number(stored, i);
   }
   KRONECKER_DEVICE void add_row(const Stored<type, columns>& stored) {
     KRONECKER_UNROLL
@@ -105,9 +103,10 @@ template <int columns>
 struct ColumnSums<RowType::int8, columns> {
   std::uint32_t even[(columns + 3) / 4], odd[(columns + 3) / 4];
 
-  KRONECKER_DEVICE void clear() {
+  KRONECKER_DEVICE void begin(const Stored<RowType::int8, columns>& stored) {
     KRONECKER_UNROLL
     for (int i = 0; i < (columns + 3) / 4; ++i) even[i] = odd[i] = 0;
+    add_row(stored);
   }
   KRONECKER_DEVICE void add_row(const Stored<RowType::int8, columns>& stored) {
     KRONECKER_UNROLL
@@ -126,38 +125,20 @@ struct ColumnSums<RowType::int8, columns> {
   }
 };
 
-/// The rows that a token lights, as a sum of them takes them.
-struct alignas(16) LitRows {
-  const char* rows;      ///< Of all cells, or the one row of its own.
-  float scale;           ///< a_L times the gain, or the gain.
-  std::uint16_t length;  ///< How many are summed.
-  std::uint16_t is_own;  ///< Whether it is a row of its own.
-};
-
-KRONECKER_DEVICE LitRows rows_of(const EmbeddingArrays& arrays, const Lit& lit, std::size_t bytes_of_number) {
-  const auto number =
-      static_cast<std::size_t>(lit.own_row >= 0 ? lit.own_row : 0) * static_cast<std::size_t>(arrays.d_model);
-  return {
-      static_cast<const char*>(lit.own_row >= 0 ? arrays.own_rows : arrays.rows) + number * bytes_of_number,
-      lit.scale, static_cast<std::uint16_t>(lit.length),
-      static_cast<std::uint16_t>(lit.own_row >= 0 ? 1 : 0)};
+/// Adds the row of the length to the sum of the rows of the bytes.
+template <int columns>
+KRONECKER_DEVICE void add_length_row(const EmbeddingArrays& arrays, std::int32_t length, std::size_t column,
+                                     float (&out)[columns]) {
+  const std::size_t row = static_cast<std::size_t>(length) * static_cast<std::size_t>(arrays.d_model);
+  const auto stored = read_stored<RowType::float32, columns>(arrays.length_rows, row + column);
+  KRONECKER_UNROLL
+  for (int i = 0; i < columns; ++i) out[i] = add(out[i], number(stored, i));
 }
 
-/// What is left to do once the rows of the bytes are summed.
+/// Multiplies the sum.
 template <RowType type, int columns>
-KRONECKER_DEVICE void finish_sum(const EmbeddingArrays& arrays, std::int32_t length, bool is_own, float scale,
-                                 std::size_t column, float (&out)[columns]) {
-  if (length == 0) {
-    KRONECKER_UNROLL
-    for (int i = 0; i < columns; ++i) out[i] = 0;
-    return;
-  }
-  if (arrays.length_rows != nullptr && !is_own) {
-    const std::size_t row = static_cast<std::size_t>(length) * static_cast<std::size_t>(arrays.d_model);
-    const auto stored = read_stored<RowType::float32, columns>(arrays.length_rows, row + column);
-    KRONECKER_UNROLL
-    for (int i = 0; i < columns; ++i) out[i] = add(out[i], number(stored, i));
-  }
+KRONECKER_DEVICE void scale_sum(const EmbeddingArrays& arrays, bool is_own, float scale, std::size_t column,
+                                float (&out)[columns]) {
   if constexpr (type == RowType::int8) {
     const auto scales = read_stored<RowType::float32, columns>(
         is_own ? arrays.own_column_scales : arrays.column_scales, column);
@@ -169,55 +150,35 @@ KRONECKER_DEVICE void finish_sum(const EmbeddingArrays& arrays, std::int32_t len
   }
 }
 
-/// Embeddings before the norm, of a token whose cells `cells_from(first)` gives four at a time: of `pieces`
-/// times `columns` columns, those of a piece side by side from `first_columns[piece]` on. Zeros for a token
-/// that lights nothing.
-template <RowType type, int columns, int pieces, class CellsFrom>
-KRONECKER_DEVICE void sum_rows(const EmbeddingArrays& arrays, const LitRows& lit, const CellsFrom& cells_from,
-                               const std::size_t (&first_columns)[pieces], float (&out)[pieces][columns]) {
-  const bool is_own = lit.is_own != 0;
-  const char* const rows = lit.rows + first_columns[0] * bytes_of<type>;
-  const auto row_bytes =
-      static_cast<std::uint32_t>(arrays.d_model) * static_cast<std::uint32_t>(bytes_of<type>);
-  const std::int32_t length = lit.length;
-  ColumnSums<type, columns> sums[pieces];
-  KRONECKER_UNROLL
-  for (int piece = 0; piece < pieces; ++piece) sums[piece].clear();
-  for (std::int32_t first = 0; first < length; first += rows_at_once) {
-    const FourCells cells = cells_from(first);
-    Stored<type, columns> stored[rows_at_once][pieces];
-    KRONECKER_UNROLL
-    for (int p = 0; p < rows_at_once; ++p) {
-      const char* const row = rows + std::uint64_t{cell_at(cells, p)} * row_bytes;
-      if (first + p < length) {
-        KRONECKER_UNROLL
-        for (int piece = 0; piece < pieces; ++piece)
-          stored[p][piece] = read_stored<type, columns>(row, first_columns[piece] - first_columns[0]);
-      }
-    }
-    KRONECKER_UNROLL
-    for (int p = 0; p < rows_at_once; ++p) {
-      if (first + p >= length) break;
-      KRONECKER_UNROLL
-      for (int piece = 0; piece < pieces; ++piece) sums[piece].add_row(stored[p][piece]);
-    }
-  }
-  KRONECKER_UNROLL
-  for (int piece = 0; piece < pieces; ++piece) {
-    sums[piece].finish(length, out[piece]);
-    finish_sum<type, columns>(arrays, length, is_own, lit.scale, first_columns[piece], out[piece]);
-  }
-}
-
-/// The same of one column, of a token whose bytes are read as they are needed.
+/// A number of an embedding before the norm, of a token whose bytes are read as they are needed.
 template <RowType type>
 KRONECKER_DEVICE float sum_rows(const EmbeddingArrays& arrays, const Lit& lit, std::size_t column) {
-  const std::size_t first_columns[1] = {column};
-  float out[1][1];
-  sum_rows<type, 1, 1>(
-      arrays, rows_of(arrays, lit, bytes_of<type>),
-      [&](std::int32_t first) { return four_cells(arrays, lit, first); }, first_columns, out);
-  return out[0][0];
+  if (lit.length == 0) return 0;
+  const char* const rows = rows_of<type>(arrays, lit);
+  ColumnSums<type, 1> sums = {};
+  for (std::int32_t first = 0; first < lit.length; first += 4) {
+    const std::uint32_t bytes = four_bytes(arrays, lit, first);
+    Stored<type, 1> stored[4];
+    KRONECKER_UNROLL
+    for (int p = 0; p < 4; ++p)
+      if (first + p < lit.length)
+        stored[p] = read_stored<type, 1>(
+            rows, cell_of(arrays, lit, bytes, first, p) * static_cast<std::size_t>(arrays.d_model) + column);
+    KRONECKER_UNROLL
+    for (int p = 0; p < 4; ++p) {
+      if (first + p >= lit.length) break;
+      if (first + p == 0)
+        sums.begin(stored[p]);
+      else
+        sums.add_row(stored[p]);
+    }
+  }
+  float out[1];
+  sums.finish(lit.length, out);
+  const bool is_own = lit.own_row >= 0;
+  if (arrays.length_rows != nullptr && !is_own) add_length_row<1>(arrays, lit.length, column, out);
+  scale_sum<type, 1>(arrays, is_own, lit.scale, column, out);
+  return out[0];
 }
 
 }  // namespace KRONECKER_NAMESPACE::gpu::detail
