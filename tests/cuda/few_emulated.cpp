@@ -25,6 +25,26 @@ TEST_CASE("a GPU's embeddings of bfloat16 have the CPU's bits") {
     test_support::check_forward<FewOnGpu, Eigen::bfloat16, Eigen::bfloat16>(of, random);
 }
 
+TEST_CASE("a forward pass on a GPU moves little but its output and the rows of cells") {
+  std::mt19937 random(7);
+  const GpuCase of{4096, 40};
+  const auto embedding = test_support::gpu_embedding<Eigen::bfloat16>(of, random);
+  const std::vector<std::int32_t> ids = test_support::gpu_ids(of, random);
+  FewOnGpu machine(random);
+  const gpu::EmbeddingArrays arrays = machine.place(embedding);
+  std::uint16_t* const out = machine.copy(std::vector<std::uint16_t>(of.count * 4096));
+  machine.forward(arrays, {{machine.copy(ids), ids.size()}, out, kronecker::kernels::RowType::bfloat16},
+                  nullptr, {});
+  std::size_t lit_cells = 0;
+  for (const std::int32_t id : ids) lit_cells += embedding.token_bytes().lengths()[static_cast<std::size_t>(id)];
+  const std::size_t bytes_of_row = 4096 * sizeof(std::uint16_t), of_output = of.count * bytes_of_row,
+                    must_move = of_output + of.count * (sizeof(std::int32_t) + 1 + 6);
+  const auto& memory = test_support::allowed_memory();
+  CHECK(memory.moved(out) == of_output);
+  CHECK(memory.moved(arrays.rows) == lit_cells * bytes_of_row);
+  CHECK(memory.moved() - memory.moved(arrays.rows) <= must_move + must_move / 10);
+}
+
 TEST_CASE("a GPU's gradients of bfloat16 have the CPU's bits") {
   std::mt19937 random(2);
   for (const GpuCase& of : test_support::of_all_kinds(few_gpu_sizes))

@@ -16,11 +16,11 @@
 
 namespace test_support {
 
-/// Memory that kernels may use.
+/// Memory that kernels may use, and how much of it they read and wrote.
 class AllowedMemory {
  public:
   void add(const void* begin, std::size_t bytes) {
-    ranges_.push_back({static_cast<const char*>(begin), static_cast<const char*>(begin) + bytes});
+    ranges_.push_back({static_cast<const char*>(begin), static_cast<const char*>(begin) + bytes, 0});
   }
   void remove_last() { ranges_.pop_back(); }
   void clear() { ranges_.clear(), last_ = violations = 0; }
@@ -28,7 +28,9 @@ class AllowedMemory {
   void check(const void* pointer, std::size_t bytes) {
     const char* const begin = static_cast<const char*>(pointer);
     const auto holds = [&](std::size_t i) {
-      return begin >= ranges_[i].begin && begin + bytes <= ranges_[i].end;
+      if (begin < ranges_[i].begin || begin + bytes > ranges_[i].end) return false;
+      ranges_[i].moved += bytes;
+      return true;
     };
     if (last_ < ranges_.size() && holds(last_)) return;
     for (last_ = 0; last_ < ranges_.size(); ++last_)
@@ -36,11 +38,24 @@ class AllowedMemory {
     ++violations;
   }
 
+  /// Bytes that were read and written of the array that begins here.
+  std::size_t moved(const void* array) const {
+    for (const Range& range : ranges_)
+      if (range.begin == array) return range.moved;
+    return 0;
+  }
+  /// Of all arrays, but for shared memory.
+  std::size_t moved() const {
+    return std::accumulate(ranges_.begin(), ranges_.end(), std::size_t{0},
+                           [](std::size_t sum, const Range& range) { return sum + range.moved; });
+  }
+
   std::size_t violations = 0;
 
  private:
   struct Range {
     const char *begin, *end;
+    std::size_t moved;
   };
   std::vector<Range> ranges_;
   std::size_t last_ = 0;
