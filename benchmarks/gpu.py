@@ -172,6 +172,9 @@ def layer(library: str, tokens: Tokens, d_model: int, count: int) -> dict[str, f
     assert (out[:64].float() - reference).abs().max() <= 0.01 * reference.abs().max(), "wrong embeddings"
     del weights
 
+    moved = out.numel() * 2 + count * (8 + tokens.pos_dim + 1) + int(torch.unique(cells[lit]).numel()) * d_model * 2
+    found["MB: forward must move"] = moved / 1e6
+
     int8_rows, column_scales = torch.randint(-127, 128, rows.shape, device="cuda", dtype=torch.int8), torch.rand(d_model, device="cuda")
     int8 = Kernels(library, tokens.bytes, tokens.lengths, int8_rows, column_scales)
     times = in_turns({
@@ -253,17 +256,23 @@ def sweep(library: str, tokens: Tokens, d_model: int, count: int) -> dict[str, f
     kernels = Kernels(library, tokens.bytes, tokens.lengths, rows)
     kernels.reserve(count)
     ids, found = tokens.windows(count), {}
-    for threads in (128, 256):
-        for lanes in (8, 16, 32, 64):
-            for per_block in (threads // lanes if lanes <= threads else 1, 64, 128, 256, 512, 1024):
-                if per_block <= count:
-                    found[f"forward {threads} threads, {lanes} lanes, {per_block} tokens"] = median_us(
-                        lambda i: kernels.forward(ids[i % len(ids)], out, threads, lanes, per_block), 8)
+    for threads in (256, 512, 640, 768, 1024):
+        for at_once in (4, 8, 16, 32):
+            found[f"forward {threads} threads, {at_once} tokens at once"] = median_us(
+                lambda i: kernels.forward(ids[i % len(ids)], out, threads, 0, at_once), 8)
     for threads in (256, 512, 1024):
         for lanes in (1, 2, 4, 8, 16):
             found[f"backward {threads} threads, {lanes} lanes"] = median_us(
                 lambda i: kernels.backward(ids[i % len(ids)], grad, False, threads, lanes), 5)
     return dict(sorted(found.items(), key=lambda item: (item[0].split()[0], item[1])))
+
+
+def one_forward(library: str, tokens: Tokens, d_model: int, count: int) -> None:
+    """For a profiler that counts bytes."""
+    rows = torch.randn(256 * tokens.pos_dim, d_model, device="cuda").bfloat16()
+    Kernels(library, tokens.bytes, tokens.lengths, rows).forward(
+        tokens.windows(count)[0], torch.empty(count, d_model, device="cuda", dtype=torch.bfloat16))
+    torch.cuda.synchronize()
 
 
 class Block(nn.Module):
@@ -347,7 +356,7 @@ def main() -> None:
     parser.add_argument("library")
     parser.add_argument("large", nargs="?")
     parser.add_argument("small", nargs="?")
-    parser.add_argument("--only", action="append", choices=["large", "small", "sweep", "step"])
+    parser.add_argument("--only", action="append", choices=["large", "small", "sweep", "step", "forward"])
     parser.add_argument("--json")
     arguments = parser.parse_args()
     parts = arguments.only or ["large", "small", "step"]
@@ -361,9 +370,11 @@ def main() -> None:
                 json.dump(results, file, indent=1)
 
     print(results)
-    if "large" in parts or "sweep" in parts:
+    if "large" in parts or "sweep" in parts or "forward" in parts:
         tokens = Tokens(arguments.large, 131_072, 32)
         for count in (8192, 65_536):
+            if "forward" in parts:
+                one_forward(arguments.library, tokens, 4096, count)
             if "large" in parts:
                 show(f"({tokens.vocab_size}, {tokens.pos_dim}, 4096), {count} tokens", layer(arguments.library, tokens, 4096, count))
             if "sweep" in parts:

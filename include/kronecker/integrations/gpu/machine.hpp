@@ -31,11 +31,11 @@
 #ifdef KRONECKER_ON_GPU
 #define KRONECKER_DEVICE __device__ __forceinline__
 #define KRONECKER_UNROLL _Pragma("unroll")
-#define KRONECKER_UNROLL_FOUR _Pragma("unroll 4")
+#define KRONECKER_UNROLL_EIGHT _Pragma("unroll 8")
 #else
 #define KRONECKER_DEVICE inline
 #define KRONECKER_UNROLL
-#define KRONECKER_UNROLL_FOUR
+#define KRONECKER_UNROLL_EIGHT
 #endif
 
 /// Tests see every access by defining this: `count` numbers from `pointer` on.
@@ -137,10 +137,19 @@ KRONECKER_DEVICE void write_words(void* memory, const Words<count>& words) {
 #endif
 }
 
+#ifdef __HIPCC__  // which has names like CUDA's, but fuses what they return
+#pragma clang fp contract(off)
+KRONECKER_DEVICE float add(float a, float b) { return a + b; }          ///< Rounded, never fused.
+KRONECKER_DEVICE float multiply(float a, float b) { return a * b; }     ///< Rounded, never fused.
+KRONECKER_DEVICE double add(double a, double b) { return a + b; }       ///< Rounded, never fused.
+KRONECKER_DEVICE double multiply(double a, double b) { return a * b; }  ///< Likewise.
+#pragma clang fp contract(fast)
+#else
 KRONECKER_DEVICE float add(float a, float b) { return __fadd_rn(a, b); }          ///< Rounded, never fused.
 KRONECKER_DEVICE float multiply(float a, float b) { return __fmul_rn(a, b); }     ///< Rounded, never fused.
 KRONECKER_DEVICE double add(double a, double b) { return __dadd_rn(a, b); }       ///< Rounded, never fused.
 KRONECKER_DEVICE double multiply(double a, double b) { return __dmul_rn(a, b); }  ///< Likewise.
+#endif
 /// The float of these bits.
 KRONECKER_DEVICE float float_of(std::uint32_t bits) { return __uint_as_float(bits); }
 KRONECKER_DEVICE std::uint32_t bits_of(float number) { return __float_as_uint(number); }

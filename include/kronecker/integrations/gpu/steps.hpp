@@ -25,9 +25,9 @@ namespace KRONECKER_NAMESPACE::gpu {
 
 /// How a call is spread over threads; each 0 is chosen. It changes no bit.
 struct Launch {
-  std::uint32_t threads = 0;  ///< Of a block: of a forward pass at most 256, of a backward pass 1,024.
+  std::uint32_t threads = 0;  ///< Of a block: of a forward pass at most 1,024, of a backward pass 512.
   std::uint32_t lanes = 0;    ///< Threads side by side that take the columns of one token or cell.
-  std::size_t tokens = 0;     ///< Of a block of the forward pass.
+  std::size_t tokens = 0;     ///< That these threads look up at a time in a forward pass, at most 32.
 };
 
 namespace detail {
@@ -129,7 +129,7 @@ void start_forward(Device& device, const EmbeddingArrays& arrays, const Forward&
   shares.tokens = count / shares.parts;
   shares.longer = static_cast<std::uint32_t>(count % shares.parts);
   shares.staged =
-      launch.tokens == 0 ? 8u : static_cast<std::uint32_t>((std::min)(launch.tokens, std::size_t{32}));
+      launch.tokens == 0 ? 24u : static_cast<std::uint32_t>((std::min)(launch.tokens, std::size_t{32}));
   shares.bytes_of_token = StagedToken::bytes(arrays.pos_dim);
   shares.is_plain = arrays.length_rows == nullptr && factors == nullptr && !call.accumulate;
   const std::size_t groups = std::size_t{shares.tiles} * shares.parts;
@@ -139,7 +139,7 @@ void start_forward(Device& device, const EmbeddingArrays& arrays, const Forward&
   const auto shared = [&] {
     return std::size_t{threads / shares.lanes} * shares.staged * shares.bytes_of_token;
   };
-  while (shares.staged > 1 && shared() > device.shared_bytes()) shares.staged /= 2;
+  while (shares.staged > 1 && shared() > device.shared_bytes() / 2) shares.staged /= 2;
   while (threads > warp && shared() > device.shared_bytes()) threads -= warp;
   device.run(Kernel{arrays, call, shares, factors},
              {blocks_for(groups, threads / shares.lanes), threads, shared()});
@@ -192,7 +192,8 @@ void add_block_sums(Device& device, const SortedTokens& sorted, std::size_t coun
                     float* grad_rows, std::size_t width, Launch launch) {
   using Kernel = BlockSumKernel<type, columns>;
   const std::size_t tokens = (std::min)(count, tokens_in_block);
-  if (launch.threads == 0 || launch.threads > 1024) launch.threads = 1024;
+  constexpr auto most_threads = static_cast<std::uint32_t>(Kernel::most_threads);
+  if (launch.threads == 0 || launch.threads > most_threads) launch.threads = most_threads;
   // As few columns as leave a multiprocessor for every block, and fit its shared memory.
   constexpr std::uint32_t most_lanes = 32 / columns;
   if (launch.lanes == 0) {
