@@ -36,7 +36,8 @@ TEST_CASE("a forward pass on a GPU moves little but its output and the rows of c
   machine.forward(arrays, {{machine.copy(ids), ids.size()}, out, kronecker::kernels::RowType::bfloat16},
                   nullptr, {});
   std::size_t lit_cells = 0;
-  for (const std::int32_t id : ids) lit_cells += embedding.token_bytes().lengths()[static_cast<std::size_t>(id)];
+  for (const std::int32_t id : ids)
+    lit_cells += embedding.token_bytes().lengths()[static_cast<std::size_t>(id)];
   const std::size_t bytes_of_row = 4096 * sizeof(std::uint16_t), of_output = of.count * bytes_of_row,
                     must_move = of_output + of.count * (sizeof(std::int32_t) + 1 + 6);
   const auto& memory = test_support::allowed_memory();
@@ -77,4 +78,7 @@ TEST_CASE("a GPU's calls refuse what they cannot do") {
         "a stride of 7 is below d_model 8");
   CHECK_THROWS_AS(gpu::length_rows(device, arrays, nullptr, nullptr), std::invalid_argument);
   CHECK_THROWS_AS(gpu::forward(device, {}, {}), std::invalid_argument);
+  gpu::EmbeddingArrays large = arrays;
+  large.code_dim = 1 << 16, large.d_model = 1 << 16;
+  CHECK_THROWS_AS(gpu::forward(device, large, {}), std::invalid_argument);
 }

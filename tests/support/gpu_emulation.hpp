@@ -87,10 +87,9 @@ struct FewKernels {
   static constexpr bool has = true;
 };
 using kronecker::kernels::RowType;
-template <RowType type, RowType out, int columns, int pieces, int threads>
-inline constexpr bool
-    FewKernels::has<kronecker::gpu::detail::ForwardKernel<type, out, columns, pieces, threads>> =
-        type == RowType::bfloat16&& out == RowType::bfloat16;
+template <RowType type, RowType out, int columns, int pieces>
+inline constexpr bool FewKernels::has<kronecker::gpu::detail::ForwardKernel<type, out, columns, pieces>> =
+    type == RowType::bfloat16&& out == RowType::bfloat16;
 template <RowType type>
 inline constexpr bool FewKernels::has<kronecker::gpu::detail::NormFactorKernel<type>> =
     type == RowType::bfloat16;

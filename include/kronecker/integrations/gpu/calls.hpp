@@ -15,6 +15,7 @@
 #include <kronecker/integrations/gpu/backward_kernels.hpp>
 #include <kronecker/integrations/gpu/forward_kernels.hpp>
 #include <kronecker/integrations/gpu/mean_kernels.hpp>
+#include <kronecker/integrations/gpu/norm_kernels.hpp>
 #include <kronecker/integrations/gpu/sort_kernels.hpp>
 #include <kronecker/integrations/gpu/steps.hpp>
 #include <kronecker/kernels/row_type.hpp>

@@ -1,6 +1,6 @@
 #pragma once
 
-/// The kernels of the forward pass and of the additive output head.
+/// The kernels of the forward pass, but for the norm, and of the additive output head.
 ///
 /// A few threads side by side take a token's columns, each 16 bytes of 16-bit rows. A multiprocessor takes
 /// few columns of many tokens, so that what it reads of the rows that many tokens light stays in its
@@ -48,14 +48,14 @@ struct alignas(16) StagedToken {
 inline constexpr std::int32_t bytes_at_once = 16;
 
 /// Embeddings, or norms of embeddings, whose factors are known by then. No warp waits for another.
-template <RowType type, RowType out_type, int columns, int pieces, int threads = pieces == 1 ? 1024 : 768>
+template <RowType type, RowType out_type, int columns, int pieces>
 struct ForwardKernel {
   EmbeddingArrays arrays;  ///< The embedding.
   Forward call;            ///< With a stride.
   Shares shares;           ///< Which part is whose.
   const float* factors;    ///< (N): of the norm; null: there is none.
 
-  static constexpr int phases = 2, most_threads = threads;
+  static constexpr int phases = 2, most_threads = pieces == 1 ? 1024 : 768;  // as registers allow
   static constexpr bool warps_are_apart = true, takes_whole_warps = pieces > 1;
   static constexpr int columns_of_thread = columns * pieces;
   KRONECKER_DEVICE std::uint32_t rounds() const {
@@ -205,62 +205,6 @@ struct ForwardKernel {
       const auto held = read_stored<out_type, columns>(to, 0);
       KRONECKER_UNROLL
       for (int c = 0; c < columns; ++c) numbers[c] = add(numbers[c], number(held, c));
-    }
-  }
-};
-
-/// Sixteen threads take a token: each sums the terms of every sixteenth column, and the first of them those
-/// sums, as kernels::rms_norm does.
-inline constexpr std::uint32_t norm_lanes = 16;
-
-template <int half>
-KRONECKER_DEVICE void add_second_half(float (&sums)[norm_lanes]) {
-  KRONECKER_UNROLL
-  for (int i = 0; i < half; ++i) sums[i] = add(sums[i], sums[i + half]);
-}
-
-/// The total of sixteen sums that lie in shared memory.
-KRONECKER_DEVICE float total_of_sixteen(float* shared) {
-  float sums[norm_lanes];
-  KRONECKER_UNROLL
-  for (int i = 0; i < static_cast<int>(norm_lanes); ++i) sums[i] = at(shared, static_cast<std::size_t>(i));
-  add_second_half<8>(sums), add_second_half<4>(sums), add_second_half<2>(sums), add_second_half<1>(sums);
-  return sums[0];
-}
-
-/// sqrt(sum_of_squares / d_model + epsilon), as kernels::root_mean_square.
-KRONECKER_DEVICE double root_mean_square(float sum_of_squares, std::int32_t d_model, float epsilon) {
-  return square_root(add(static_cast<double>(sum_of_squares) / d_model, static_cast<double>(epsilon)));
-}
-
-/// The factor of each token's norm: gain / root mean square.
-template <RowType type>
-struct NormFactorKernel {
-  EmbeddingArrays arrays;  ///< The embedding.
-  Ids ids;                 ///< The tokens.
-  float gain;              ///< Of the norm.
-  float* factors;          ///< (N)
-
-  static constexpr int phases = 2, most_threads = 256;
-  KRONECKER_DEVICE std::uint32_t rounds() const { return 1; }
-
-  KRONECKER_DEVICE void run(int phase, std::uint32_t, const Place& place, char* shared) const {
-    float* const sums = reinterpret_cast<float*>(shared);
-    const std::size_t i = std::size_t{place.block} * (place.threads / norm_lanes) + place.thread / norm_lanes;
-    if (place.thread / norm_lanes >= place.threads / norm_lanes || i >= ids.count) return;
-    if (phase == 0) {
-      const Lit lit = light(arrays, read_id(ids, arrays.vocab_size, i), 1.0f);
-      float sum = 0;
-      for (std::size_t column = place.thread % norm_lanes; column < static_cast<std::size_t>(arrays.d_model);
-           column += norm_lanes) {
-        const float number = sum_rows<type>(arrays, lit, column);
-        sum = add(sum, multiply(number, number));
-      }
-      at(sums, place.thread) = sum;
-    } else if (place.thread % norm_lanes == 0) {
-      const double root =
-          root_mean_square(total_of_sixteen(sums + place.thread), arrays.d_model, arrays.norm_epsilon);
-      at(factors, i) = root == 0 ? 0.0f : static_cast<float>(static_cast<double>(gain) / root);
     }
   }
 };

@@ -1,9 +1,8 @@
 #pragma once
 
-/// The kernels of a norm's backward pass, kernels::rms_norm_gradient.
+/// The kernels of a norm, forward and back: kernels::rms_norm and kernels::rms_norm_gradient.
 
 #include <kronecker/integrations/gpu/arrays.hpp>
-#include <kronecker/integrations/gpu/forward_kernels.hpp>
 #include <kronecker/integrations/gpu/machine.hpp>
 #include <kronecker/integrations/gpu/mean_kernels.hpp>
 #include <kronecker/integrations/gpu/sums.hpp>
@@ -12,6 +11,62 @@
 #include <cstdint>
 
 namespace KRONECKER_NAMESPACE::gpu::detail {
+
+/// Sixteen threads take a token: each sums the terms of every sixteenth column, and the first of them those
+/// sums, as kernels::rms_norm does.
+inline constexpr std::uint32_t norm_lanes = 16;
+
+template <int half>
+KRONECKER_DEVICE void add_second_half(float (&sums)[norm_lanes]) {
+  KRONECKER_UNROLL
+  for (int i = 0; i < half; ++i) sums[i] = add(sums[i], sums[i + half]);
+}
+
+/// The total of sixteen sums that lie in shared memory.
+KRONECKER_DEVICE float total_of_sixteen(float* shared) {
+  float sums[norm_lanes];
+  KRONECKER_UNROLL
+  for (int i = 0; i < static_cast<int>(norm_lanes); ++i) sums[i] = at(shared, static_cast<std::size_t>(i));
+  add_second_half<8>(sums), add_second_half<4>(sums), add_second_half<2>(sums), add_second_half<1>(sums);
+  return sums[0];
+}
+
+/// sqrt(sum_of_squares / d_model + epsilon), as kernels::root_mean_square.
+KRONECKER_DEVICE double root_mean_square(float sum_of_squares, std::int32_t d_model, float epsilon) {
+  return square_root(add(static_cast<double>(sum_of_squares) / d_model, static_cast<double>(epsilon)));
+}
+
+/// The factor of each token's norm: gain / root mean square.
+template <RowType type>
+struct NormFactorKernel {
+  EmbeddingArrays arrays;  ///< The embedding.
+  Ids ids;                 ///< The tokens.
+  float gain;              ///< Of the norm.
+  float* factors;          ///< (N)
+
+  static constexpr int phases = 2, most_threads = 256;
+  KRONECKER_DEVICE std::uint32_t rounds() const { return 1; }
+
+  KRONECKER_DEVICE void run(int phase, std::uint32_t, const Place& place, char* shared) const {
+    float* const sums = reinterpret_cast<float*>(shared);
+    const std::size_t i = std::size_t{place.block} * (place.threads / norm_lanes) + place.thread / norm_lanes;
+    if (place.thread / norm_lanes >= place.threads / norm_lanes || i >= ids.count) return;
+    if (phase == 0) {
+      const Lit lit = light(arrays, read_id(ids, arrays.vocab_size, i), 1.0f);
+      float sum = 0;
+      for (std::size_t column = place.thread % norm_lanes; column < static_cast<std::size_t>(arrays.d_model);
+           column += norm_lanes) {
+        const float number = sum_rows<type>(arrays, lit, column);
+        sum = add(sum, multiply(number, number));
+      }
+      at(sums, place.thread) = sum;
+    } else if (place.thread % norm_lanes == 0) {
+      const double root =
+          root_mean_square(total_of_sixteen(sums + place.thread), arrays.d_model, arrays.norm_epsilon);
+      at(factors, i) = root == 0 ? 0.0f : static_cast<float>(static_cast<double>(gain) / root);
+    }
+  }
+};
 
 /// r and c of a token (kernels/rms_norm.hpp).
 struct alignas(8) NormFactors {

@@ -64,6 +64,9 @@ inline void check_arrays(const EmbeddingArrays& arrays) {
     kronecker::detail::fail<std::invalid_argument>("an embedding of ", arrays.vocab_size, " tokens, pos_dim ",
                                                    arrays.pos_dim, ", ", arrays.code_dim,
                                                    " cells and d_model ", arrays.d_model, " is none");
+  if (static_cast<std::uint64_t>(arrays.code_dim) * static_cast<std::uint64_t>(arrays.d_model) > 0xffffffffu)
+    kronecker::detail::fail<std::invalid_argument>(arrays.code_dim, " rows of ", arrays.d_model,
+                                                   " numbers are more than 4,294,967,295");
 }
 
 inline void check_float_type(RowType type, const char* what) {
