@@ -11,23 +11,23 @@
 /// some token lights, and L additions for each token, instead of V * d_model multiplications. The row of its
 /// own that a token may have counts as one more cell, which it alone lights.
 
-#include <kronecker/cell.hpp>
 #include <kronecker/embedding.hpp>
 #include <kronecker/error.hpp>
 #include <kronecker/head_cells.hpp>
-#include <kronecker/kernels/gather_sum.hpp>
-#include <kronecker/kernels/instruction_set.hpp>
+#include <kronecker/head_correction.hpp>
+#include <kronecker/head_sums.hpp>
+#include <kronecker/kernels/row_products.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/own_rows.hpp>
 #include <kronecker/rows.hpp>
 #include <kronecker/token_blocks.hpp>
 #include <kronecker/token_bytes.hpp>
 #include <kronecker/token_sequence.hpp>
+#include <kronecker/top_tokens.hpp>
 #include <kronecker/types.hpp>
 #include <kronecker/views.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -35,6 +35,7 @@
 #include <stdexcept>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace KRONECKER_NAMESPACE {
@@ -51,7 +52,7 @@ namespace KRONECKER_NAMESPACE {
 class KroneckerHead {
  public:
   /// Hidden states that the two halves take at a time: their products stay in the second-level cache.
-  static constexpr std::size_t most_hidden_states = 64;
+  static constexpr std::size_t most_hidden_states = detail::HeadSums::most_states;
   /// A token and its logit.
   using TokenLogit = std::pair<TokenId, float>;
 
@@ -60,98 +61,85 @@ class KroneckerHead {
   /// of products has. O(V * pos_dim + D).
   template <class Scalar>
   explicit KroneckerHead(const KroneckerEmbedding<Scalar>& embedding, float gain = 1.0f)
-      : gain_(gain),
-        options_(embedding.encoder().options()),
-        tokens_(embedding.token_bytes()),
-        cells_(embedding),
-        scales_(embedding.encoder().scales(gain)) {
+      : options_(embedding.encoder().options()), sums_(embedding, gain) {
     if (embedding.norm())
       detail::fail<std::invalid_argument>("an embedding with a norm cannot be an output head");
   }
 
-  float gain() const noexcept { return gain_; }                   ///< Of every logit.
-  TokenId vocab_size() const noexcept { return tokens_.size(); }  ///< Number of tokens, V.
+  float gain() const noexcept { return sums_.gain(); }                   ///< Of every logit.
+  TokenId vocab_size() const noexcept { return sums_.tokens().size(); }  ///< Number of tokens, V.
 
   /// The cells that at least one token of the vocabulary lights, ascending; then, from D on, one for each row
   /// of its own that a token has, and, for rounded codes, one for each length from 0 to pos_dim.
-  std::span<const std::uint32_t> cells() const& noexcept { return cells_.cells(); }
+  std::span<const std::uint32_t> cells() const& noexcept { return sums_.cells().cells(); }
   /// a_L times the gain, for L = 0 to pos_dim.
-  std::span<const float> scales() const& noexcept { return scales_; }
+  std::span<const float> scales() const& noexcept { return sums_.scales(); }
   /// The vocabulary.
-  const TokenBytes& token_bytes() const& noexcept { return tokens_; }
+  const TokenBytes& token_bytes() const& noexcept { return sums_.tokens(); }
   std::span<const std::uint32_t> cells() const&& = delete;
   std::span<const float> scales() const&& = delete;
-  TokenBytes token_bytes() const&& noexcept { return tokens_; }  ///< Shares it.
+  TokenBytes token_bytes() const&& noexcept { return sums_.tokens(); }  ///< Shares it.
 
-  /// The logits of N hidden states, (N, d_model), by the rows of `embedding`, into `out`, (N, V); 0 for a
-  /// token without bytes. Throws std::invalid_argument if the embedding is of another vocabulary or other
-  /// code options than the head, if a size does not fit or a hidden state is not finite; nothing is written
-  /// then. O(N * (d_model * reached cells + V * bytes per token)).
+  /// The logits of N hidden states, (N, d_model), by the rows of `embedding`, into `out`, (N, V); without a
+  /// correction, 0 for a token without bytes. Throws std::invalid_argument if the embedding is of another
+  /// vocabulary or other code options than the head, if a size does not fit or a hidden state is not finite;
+  /// nothing is written then. O(N * (d_model * reached cells + V * (bytes per token + rank))).
   template <class Scalar>
-  void logits(const KroneckerEmbedding<Scalar>& embedding, Inputs hidden, Outputs<float> out) const {
-    const std::size_t count = check_hidden(embedding, hidden);
+  void logits(const KroneckerEmbedding<Scalar>& embedding, Inputs hidden, Outputs<float> out,
+              const HeadCorrection* correction = nullptr) const {
+    const std::size_t count = check_hidden(embedding, hidden, correction);
     detail::check_shape("the output for logits", out.size(), count, vocabulary());
     const std::size_t width = row_size(embedding);
-    const std::size_t at_once = (std::min)(count, most_hidden_states);
-    std::vector<float> products(products_size(at_once)), scaled(scaled_size<Scalar>(at_once, width));
     for (std::size_t first = 0; first < count; first += most_hidden_states) {
       const std::size_t block = (std::min)(most_hidden_states, count - first);
-      cells_.multiply(embedding, hidden.data() + first * width, block, products.data(), stride_of(block),
-                      {0, cells_.cells().size()}, scaled.data());
-      for_each_sum(products.data(), block, TokenSequence::in_order(0, vocab_size()),
-                   [&](std::size_t token, std::size_t n, std::span<const float> sums) {
-                     std::copy(sums.begin(), sums.end(), out.data() + (first + n) * vocabulary() + token);
-                   });
+      const StateProducts products(*this, embedding, {hidden.data() + first * width, block * width},
+                                   correction);
+      sums_.for_each_state(products.cells.data(), block, TokenSequence::in_order(0, vocab_size()),
+                           products.corrected_by(correction),
+                           [&](std::size_t token, std::size_t n, std::span<const float> sums) {
+                             std::copy(sums.begin(), sums.end(),
+                                       out.data() + (first + n) * vocabulary() + token);
+                           });
     }
   }
 
   /// The k tokens with the largest logits for one hidden state, (d_model), best first; of equal logits, the
-  /// lowest id first. Tokens without bytes and row are never among them. Fewer than k if there are not as
-  /// many. The logits are never all in memory. Throws std::invalid_argument as `logits` does, and if k < 1.
+  /// lowest id first. Tokens without bytes and row are among them only with a correction. Fewer than k if
+  /// there are not as many. The logits are never all in memory. Throws std::invalid_argument as `logits`
+  /// does, and if k < 1.
   template <class Scalar>
-  std::vector<TokenLogit> top(const KroneckerEmbedding<Scalar>& embedding, Inputs hidden, int k) const {
+  std::vector<TokenLogit> top(const KroneckerEmbedding<Scalar>& embedding, Inputs hidden, int k,
+                              const HeadCorrection* correction = nullptr) const {
     if (k < 1) detail::fail<std::invalid_argument>("the top ", k, " tokens are none: k must be positive");
     if (hidden.size() != row_size(embedding))
       detail::fail<std::invalid_argument>("a hidden state of ", hidden.size(),
                                           " floats does not fit d_model ", embedding.d_model());
-    check_hidden(embedding, hidden);
-    std::vector<float> products(products_size(1)), scaled(scaled_size<Scalar>(1, hidden.size()));
-    cells_.multiply(embedding, hidden.data(), 1, products.data(), stride_of(1), {0, cells_.cells().size()},
-                    scaled.data());
-
-    const auto is_better = [](const TokenLogit& a, const TokenLogit& b) {
-      return a.second != b.second ? a.second > b.second : a.first < b.first;
-    };
-    const auto most = static_cast<std::size_t>(k);
-    std::vector<TokenLogit> best;  // a heap with the least of them in front
-    best.reserve((std::min)(most, vocabulary()));
-    for_each_sum(products.data(), 1, TokenSequence::in_order(0, vocab_size()),
-                 [&](std::size_t first, std::size_t, std::span<const float> sums) {
-                   for (std::size_t i = 0; i < sums.size(); ++i) {
-                     const TokenLogit found{static_cast<TokenId>(first + i), sums[i]};
-                     if (tokens_.lengths()[first + i] == 0 && !cells_.has_own_row(first + i)) continue;
-                     if (best.size() == most) {
-                       if (!is_better(found, best.front())) continue;
-                       std::pop_heap(best.begin(), best.end(), is_better);
-                       best.pop_back();
-                     }
-                     best.push_back(found);
-                     std::push_heap(best.begin(), best.end(), is_better);
-                   }
-                 });
-    std::sort_heap(best.begin(), best.end(), is_better);
-    return best;
+    check_hidden(embedding, hidden, correction);
+    const StateProducts products(*this, embedding, hidden, correction);
+    detail::TopTokens best(static_cast<std::size_t>(k), vocabulary());
+    sums_.for_each_state(products.cells.data(), 1, TokenSequence::in_order(0, vocab_size()),
+                         products.corrected_by(correction),
+                         [&](std::size_t first, std::size_t, std::span<const float> sums) {
+                           for (std::size_t i = 0; i < sums.size(); ++i)
+                             if (correction != nullptr || has_additive_logit(first + i))
+                               best.offer(static_cast<TokenId>(first + i), sums[i]);
+                         });
+    return best.take();
   }
 
   /// Number of floats that the products of `count` hidden states take: cell_count() for one, else that times
   /// their number rounded up to a multiple of 8.
-  std::size_t products_size(std::size_t count) const noexcept { return cell_count() * stride_of(count); }
+  std::size_t products_size(std::size_t count) const noexcept {
+    return cell_count() * kernels::product_stride(count);
+  }
 
   /// Number of cells, D, of own rows and of lengths together.
-  std::size_t cell_count() const noexcept { return cells_.count(); }
+  std::size_t cell_count() const noexcept { return sums_.cells().count(); }
   /// The tokens that have rows of their own, if there are any.
-  const std::optional<OwnTokens>& own_tokens() const& noexcept { return cells_.own_tokens(); }
-  std::optional<OwnTokens> own_tokens() const&& noexcept { return cells_.own_tokens(); }  ///< Shares them.
+  const std::optional<OwnTokens>& own_tokens() const& noexcept { return sums_.cells().own_tokens(); }
+  std::optional<OwnTokens> own_tokens() const&& noexcept {
+    return sums_.cells().own_tokens();
+  }  ///< Shares them.
 
   /// The first half: the products of the rows of some of `cells()` with N hidden states, (N, d_model), at
   /// most most_hidden_states, into `products`, which holds products_size(N) floats, those of a cell at its
@@ -162,32 +150,47 @@ class KroneckerHead {
                      Range cells = {}) const {
     const std::size_t count = check_hidden(embedding, hidden);
     check_products(count, products.size());
-    cells_.multiply(embedding, hidden.data(), count, products.data(), stride_of(count),
-                    cells.within(cells_.cells().size(), "cells"), nullptr);
+    sums_.cells().multiply(embedding, hidden.data(), count, products.data(), kernels::product_stride(count),
+                           cells.within(sums_.cells().cells().size(), "cells"), nullptr);
   }
 
-  /// The second half: the logits of some of the tokens from the products of all cells with N hidden states,
-  /// into `out`, (N, number of tokens). Allocates nothing. Throws std::invalid_argument if a size does not
-  /// fit, std::out_of_range if the range begins behind the end of the vocabulary. O(N * bytes of the tokens).
-  void token_logits(Inputs products, Outputs<float> out, Range tokens = {}) const {
+  /// The second half: the logits of some of the tokens from the products of all cells, and of the correction
+  /// if there is one, with N hidden states, into `out`, (N, number of tokens). Allocates nothing. Throws
+  /// std::invalid_argument if a size does not fit, std::out_of_range if the range begins behind the end of
+  /// the vocabulary. O(N * tokens * (bytes per token + rank)).
+  void token_logits(Inputs products, Outputs<float> out, Range tokens = {},
+                    const CorrectionProducts& correction = {}) const {
     const Range some = tokens.within(vocabulary(), "tokens");
     token_logits(products,
                  TokenSequence::in_order(static_cast<TokenId>(some.begin), static_cast<TokenId>(some.end)),
-                 out);
+                 out, correction);
   }
-  /// The same for any tokens, in their order, and for byte strings among them. Throws what `forward` throws
-  /// for the tokens, and std::invalid_argument if a string lights a cell that no token lights.
-  void token_logits(Inputs products, TokenSequence tokens, Outputs<float> out) const {
-    detail::check_tokens(tokens_, tokens);
-    cells_.check_reached(tokens);
+  /// The same for any tokens, in their order, and, without a correction, for byte strings among them. Throws
+  /// what `forward` throws for the tokens, and std::invalid_argument if a string lights a cell that no token
+  /// lights, or if there are both strings and a correction, which knows tokens alone.
+  void token_logits(Inputs products, TokenSequence tokens, Outputs<float> out,
+                    const CorrectionProducts& correction = {}) const {
+    detail::check_tokens(sums_.tokens(), tokens);
+    sums_.cells().check_reached(tokens);
     const std::size_t count = tokens.size() == 0 ? 0 : out.size() / tokens.size();
     check_size("the logits of", tokens.size(), "tokens", out.size(), count * tokens.size());
     if (count == 0) return;
     check_products(count, products.size());
-    for_each_sum(products.data(), count, tokens,
-                 [&](std::size_t first, std::size_t n, std::span<const float> sums) {
-                   std::copy(sums.begin(), sums.end(), out.data() + n * tokens.size() + first);
-                 });
+    check_correction(tokens, count, correction);
+    sums_.for_each_state(products.data(), count, tokens, correction,
+                         [&](std::size_t first, std::size_t n, std::span<const float> sums) {
+                           std::copy(sums.begin(), sums.end(), out.data() + n * tokens.size() + first);
+                         });
+  }
+
+  /// The second half for those who do more with logits than keep them: calls `visit(block, first, logits)`
+  /// for at most 64 tokens at a time, those from position `first` of the sequence on, until all were there.
+  /// Logits of token i of the block for hidden state n are at i * kernels::product_stride(count) + n, for
+  /// `visit` to read and change. What `token_logits` checks must be so.
+  template <class Visit>
+  void for_each_block_of_logits(const float* products, std::size_t count, const TokenSequence& tokens,
+                                const CorrectionProducts& correction, Visit visit) const {
+    sums_.for_each_block(products, count, tokens, correction, visit);
   }
 
   /// Throws std::invalid_argument if `embedding` is of another vocabulary, has other code options, or rows of
@@ -196,12 +199,12 @@ class KroneckerHead {
   void check_embedding(const KroneckerEmbedding<Scalar>& embedding) const {
     if (!(embedding.encoder().options() == options_))
       detail::fail<std::invalid_argument>("the embedding's code options are not those of the head");
-    if (!(embedding.token_bytes() == tokens_))
+    if (!(embedding.token_bytes() == sums_.tokens()))
       detail::fail<std::invalid_argument>("the embedding's vocabulary of ", embedding.vocab_size(),
                                           " tokens (pos_dim ", embedding.encoder().pos_dim(),
                                           ") is not that of the head, of ", vocab_size(), " tokens (pos_dim ",
-                                          tokens_.pos_dim(), ")");
-    cells_.check_own_tokens(embedding);
+                                          sums_.tokens().pos_dim(), ")");
+    sums_.cells().check_own_tokens(embedding);
   }
 
  private:
@@ -209,11 +212,6 @@ class KroneckerHead {
   template <class Scalar>
   static std::size_t row_size(const KroneckerEmbedding<Scalar>& embedding) noexcept {
     return static_cast<std::size_t>(embedding.d_model());
-  }
-
-  static std::size_t stride_of(std::size_t count) noexcept {
-    constexpr std::size_t least_vector = 8;  // rows this long are summed as vectors
-    return count == 1 ? 1 : (count + least_vector - 1) / least_vector * least_vector;
   }
 
   static void check_size(const char* what, std::size_t count, const char* of_what, std::size_t found,
@@ -230,11 +228,50 @@ class KroneckerHead {
     check_size("the products of", count, "hidden states", size, products_size(count));
   }
 
+  /// What is computed once for some hidden states, at most most_hidden_states.
+  struct StateProducts {
+    std::vector<float> cells, factors;
+
+    template <class Scalar>
+    StateProducts(const KroneckerHead& head, const KroneckerEmbedding<Scalar>& embedding, Inputs hidden,
+                  const HeadCorrection* correction)
+        : cells(head.products_size(hidden.size() / row_size(embedding))) {
+      const std::size_t count = hidden.size() / row_size(embedding);
+      std::vector<float> scaled(std::is_same_v<Scalar, std::int8_t> ? hidden.size() : 0);
+      head.sums_.cells().multiply(embedding, hidden.data(), count, cells.data(),
+                                  kernels::product_stride(count), {0, head.sums_.cells().cells().size()},
+                                  scaled.data());
+      if (correction == nullptr) return;
+      factors.resize(correction->products_size(count));
+      correction->state_products(hidden, factors);
+    }
+    CorrectionProducts corrected_by(const HeadCorrection* correction) const { return {correction, factors}; }
+  };
+
+  bool has_additive_logit(std::size_t id) const noexcept {
+    return sums_.tokens().lengths()[id] != 0 || sums_.cells().has_own_row(id);
+  }
+
+  void check_correction(const TokenSequence& tokens, std::size_t count, const CorrectionProducts& of) const {
+    if (of.correction == nullptr) return;
+    of.correction->check_vocabulary(vocab_size());
+    check_size("the factors of", count, "hidden states", of.products.size(),
+               of.correction->products_size(count));
+    for (std::size_t i = 0; tokens.mixed() != nullptr && i < tokens.size(); ++i)
+      if (!std::holds_alternative<TokenId>(tokens.mixed()[i]))
+        detail::fail<std::invalid_argument>("string at index ", i, ": a corrected head has logits of tokens");
+  }
+
   /// The number of hidden states.
   template <class Scalar>
-  std::size_t check_hidden(const KroneckerEmbedding<Scalar>& embedding, Inputs hidden) const {
+  std::size_t check_hidden(const KroneckerEmbedding<Scalar>& embedding, Inputs hidden,
+                           const HeadCorrection* correction = nullptr) const {
     check_embedding(embedding);
     const std::size_t width = row_size(embedding);
+    if (correction != nullptr) {
+      correction->check_vocabulary(vocab_size());
+      correction->check_width(embedding.d_model());
+    }
     if (hidden.size() % width != 0)
       detail::fail<std::invalid_argument>(hidden.size(),
                                           " floats are no whole number of hidden states of d_model ", width);
@@ -245,67 +282,8 @@ class KroneckerHead {
     return hidden.size() / width;
   }
 
-  template <class Scalar>
-  static std::size_t scaled_size(std::size_t count, std::size_t width) noexcept {
-    return std::is_same_v<Scalar, std::int8_t> ? count * width : 0;
-  }
-
-  /// Calls `visit(first, n, logits)` with the logits of the tokens from position `first` on for hidden state
-  /// n, until all were there.
-  template <class Visit>
-  void for_each_sum(const float* products, std::size_t count, const TokenSequence& tokens,
-                    Visit visit) const {
-    constexpr std::size_t tokens_at_once = 64;
-    const std::size_t stride = stride_of(count);
-    const auto pos_dim = static_cast<std::size_t>(tokens_.pos_dim());
-    std::array<float, tokens_at_once * most_hidden_states> by_token;
-    std::array<float, tokens_at_once> by_state;
-    const kernels::OwnRows own = cells_.own_products(products, stride, gain_);
-    const float* const length_products = cells_.length_products(products, stride);
-    const kernels::Rows rows{products, nullptr, stride, pos_dim, length_products};
-    const auto visit_block = [&](kernels::Tokens block, std::size_t begin) {
-      const TokenId* const ids = block.ids;
-      const std::size_t end = begin + block.count;
-      for (std::size_t first = begin; first < end; first += tokens_at_once) {
-        block.ids = ids + (first - begin);
-        block.count = (std::min)(tokens_at_once, end - first);
-        const std::span<float> logits = std::span(by_state).first(block.count);
-        if (count == 1) {
-          for (std::size_t i = 0; i < block.count; ++i)
-            logits[i] = sum_of_products(products, length_products, block, i, pos_dim);
-          visit(first, std::size_t{0}, std::span<const float>(logits));
-          continue;
-        }
-        kernels::gather_sum<kernels::RowType::float32, kernels::RowType::float32>(
-            kernels::instruction_set(), rows, block, {by_token.data(), stride, false});
-        for (std::size_t n = 0; n < count; ++n) {
-          for (std::size_t i = 0; i < block.count; ++i) logits[i] = by_token[i * stride + n];
-          visit(first, n, std::span<const float>(logits));
-        }
-      }
-    };
-    detail::for_each_block(tokens_, scales_.data(), tokens, visit_block,
-                           cells_.own_count() > 0 ? &own : nullptr);
-  }
-
-  static float sum_of_products(const float* products, const float* length_products,
-                               const kernels::Tokens& tokens, std::size_t i, std::size_t pos_dim) noexcept {
-    const auto id = static_cast<std::size_t>(tokens.ids[i]);
-    if (tokens.own != nullptr)
-      if (const std::uint32_t own = kernels::own_row_of(tokens.own->found, id); own != kernels::no_own_row)
-        return tokens.own->scale * static_cast<const float*>(tokens.own->values)[own];
-    const std::uint8_t* bytes = tokens.bytes + id * pos_dim;
-    float sum = 0;
-    for (std::size_t p = 0; p < tokens.lengths[id]; ++p) sum += products[cell_of(bytes[p], p, pos_dim)];
-    if (length_products != nullptr) sum += length_products[tokens.lengths[id]];
-    return tokens.scales[tokens.lengths[id]] * sum;
-  }
-
-  float gain_;
   CodeOptions options_;
-  TokenBytes tokens_;
-  detail::HeadCells cells_;
-  std::vector<float> scales_;
+  detail::HeadSums sums_;
 };
 
 }  // namespace KRONECKER_NAMESPACE

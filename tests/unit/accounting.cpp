@@ -80,6 +80,21 @@ TEST_CASE("tied on both sides, the whole of the saving stays") {
   CHECK_FALSE(accounting.model_parameters);
 }
 
+TEST_CASE("a corrected head has a bias and k factors for each token, and k rows") {
+  const Accounting accounting = account({.vocab_size = 50257,
+                                         .d_model = 768,
+                                         .pos_dim = 16,
+                                         .kronecker_head = OutputHead::corrected,
+                                         .head_rank = 64});
+  const std::uint64_t corrected = 4096 * 768 + 50257 * 65 + 64 * 768;
+  CHECK(accounting.parameters_with_head.kronecker == corrected);
+  CHECK(accounting.memory_with_head.table == 2 * 4 * 50257 * 768);
+  CHECK(accounting.memory_with_head.kronecker == 4 * corrected + 50257 * 17);
+  CHECK(message_of<std::invalid_argument>([&] {
+          account({.vocab_size = 8, .d_model = 8, .head_rank = -1});
+        }) == "head_rank -1 is negative");
+}
+
 TEST_CASE("a small vocabulary has the smaller table") {
   CHECK(account({.vocab_size = 4096, .d_model = 64}).input_parameters.saved_percent() == -100);
 }

@@ -8,7 +8,8 @@
 /// whole model depends on its output head. A head of its own has V * d_model parameters in either model. A
 /// table that is *tied*, and so serves as the head as well, cannot be taken away: a model that replaces it by
 /// a Kronecker input and a head of its own keeps V * d_model parameters for that head and has D * d_model
-/// more than before.
+/// more than before. A Kronecker embedding that is the head too has none of these, and, to be as good as a
+/// head of its own, what corrects it: V * (1 + k) + k * d_model.
 
 #include <kronecker/encoder.hpp>
 #include <kronecker/error.hpp>
@@ -23,8 +24,9 @@ namespace KRONECKER_NAMESPACE {
 
 /// Where a model's output head has its weights from.
 enum class OutputHead {
-  untied,  ///< V * d_model parameters of its own.
-  tied,    ///< The weights of the input embedding.
+  untied,     ///< V * d_model parameters of its own.
+  tied,       ///< The weights of the input embedding.
+  corrected,  ///< The same, and a bias and `head_rank` factors of each token's own (head_correction.hpp).
 };
 
 /// A model with a table, and the Kronecker embedding that it is compared with.
@@ -38,6 +40,7 @@ struct EmbeddingSizes {
   int bytes_per_parameter = 4;                     ///< 4 for float32, 2 for bfloat16, 1 for int8.
   std::uint64_t model_parameters = 0;  ///< Of the whole model with the table, head included; 0: not known.
   TokenId own_rows = 0;                ///< Tokens that have rows of their own.
+  int head_rank = 0;                   ///< Factors of each token, k, of heads that are corrected.
 };
 
 /// One quantity with a table and with a Kronecker embedding.
@@ -56,6 +59,7 @@ struct Accounting {
   Comparison input_parameters;      ///< Of the input embedding alone: the figure that is usually quoted.
   Comparison input_memory;          ///< The same in bytes, with the token bytes of the Kronecker embedding.
   Comparison parameters_with_head;  ///< Of input embedding and output head; tied weights count once.
+  Comparison memory_with_head;      ///< The same in bytes, with the token bytes.
   std::optional<Comparison> model_parameters;  ///< Of the whole model, if its size was given.
   std::uint64_t
       token_bytes_memory;  ///< The part of `input_memory` that grows with V: V * (pos_dim + 1) bytes.
@@ -76,8 +80,10 @@ inline Accounting account(const EmbeddingSizes& sizes) {
   const auto vocab_size = static_cast<std::uint64_t>(sizes.vocab_size);
   const auto d_model = static_cast<std::uint64_t>(sizes.d_model);
   const auto bytes_per_parameter = static_cast<std::uint64_t>(sizes.bytes_per_parameter);
-  const std::uint64_t widest = vocab_size + code_dim;
-  if ((std::numeric_limits<std::uint64_t>::max)() / 2 / d_model / bytes_per_parameter < widest)
+  if (sizes.head_rank < 0) detail::fail<std::invalid_argument>("head_rank ", sizes.head_rank, " is negative");
+  const auto rank = static_cast<std::uint64_t>(sizes.head_rank);
+  const std::uint64_t widest = 2 * vocab_size + code_dim + 1 + rank;
+  if ((std::numeric_limits<std::uint64_t>::max)() / 2 / (d_model + rank) / bytes_per_parameter < widest)
     detail::fail<std::invalid_argument>("an embedding of ", vocab_size, " x ", d_model, " parameters of ",
                                         bytes_per_parameter, " bytes is too large to count");
 
@@ -87,7 +93,10 @@ inline Accounting account(const EmbeddingSizes& sizes) {
   const Comparison input{vocab_size * d_model,
                          (code_dim + static_cast<std::uint64_t>(sizes.own_rows)) * d_model};
   const std::uint64_t token_bytes = vocab_size * (static_cast<std::uint64_t>(sizes.pos_dim) + 1);
-  const auto head = [&](OutputHead kind) { return kind == OutputHead::untied ? input.table : 0; };
+  const auto head = [&](OutputHead kind) -> std::uint64_t {
+    if (kind == OutputHead::untied) return input.table;
+    return kind == OutputHead::tied ? 0 : vocab_size * (1 + rank) + rank * d_model;
+  };
   const Comparison with_head{input.table + head(sizes.table_head),
                              input.kronecker + head(sizes.kronecker_head)};
 
@@ -95,6 +104,8 @@ inline Accounting account(const EmbeddingSizes& sizes) {
                         .input_memory = {input.table * bytes_per_parameter,
                                          input.kronecker * bytes_per_parameter + token_bytes},
                         .parameters_with_head = with_head,
+                        .memory_with_head = {with_head.table * bytes_per_parameter,
+                                             with_head.kronecker * bytes_per_parameter + token_bytes},
                         .model_parameters = std::nullopt,
                         .token_bytes_memory = token_bytes};
   if (sizes.model_parameters == 0) return accounting;

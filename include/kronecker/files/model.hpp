@@ -11,6 +11,7 @@
 ///     own_rows.rows             as projection.rows (n, d_model)
 ///     own_rows.column_scales    F32 (d_model)                       for I8 alone
 ///     norm.weight               F32 (d_model)                       if a norm follows
+///     head.bias, ...            as head_correction.hpp says         if an output head is corrected
 ///
 /// and the options as metadata. Opening maps it: no row is read before a token lights it, and processes that
 /// open one file share their memory. The tokens' bytes and lengths are copied, since they are trusted: in a
@@ -18,9 +19,11 @@
 
 #include <kronecker/embedding.hpp>
 #include <kronecker/error.hpp>
+#include <kronecker/files/head_correction.hpp>
 #include <kronecker/files/little_endian.hpp>
 #include <kronecker/files/model_metadata.hpp>
 #include <kronecker/files/safetensors.hpp>
+#include <kronecker/head_correction.hpp>
 #include <kronecker/namespace.hpp>
 #include <kronecker/number_text.hpp>
 #include <kronecker/shared_array.hpp>
@@ -44,7 +47,8 @@
 namespace KRONECKER_NAMESPACE {
 
 /// The newest version of the model file's layout: this library reads it and older ones. It is written only
-/// for what version 1, that of 0.1, does not know: rounded codes, rows of their own and norms.
+/// for what version 1, that of 0.1, does not know: rounded codes, rows of their own, norms and heads that are
+/// corrected.
 inline constexpr int model_format_version = 2;
 
 namespace detail {
@@ -201,10 +205,12 @@ void add_rows(std::vector<TensorToWrite>& tensors, const std::string& name,
 
 }  // namespace detail
 
-/// Writes `embedding` to a model file. Throws FileError if it cannot be written; an old file then stays as it
-/// was.
+/// Writes `embedding` to a model file, with what corrects its output head, if that is given. Throws FileError
+/// if it cannot be written; an old file then stays as it was. Throws std::invalid_argument if the correction
+/// does not fit the embedding.
 template <class Scalar>
-void save(const std::filesystem::path& path, const KroneckerEmbedding<Scalar>& embedding) {
+void save(const std::filesystem::path& path, const KroneckerEmbedding<Scalar>& embedding,
+          const HeadCorrection* correction = nullptr) {
   const DynamicEncoder& encoder = embedding.encoder();
   const CodeOptions options = encoder.options();
   const TokenBytes& tokens = embedding.token_bytes();
@@ -236,6 +242,12 @@ void save(const std::filesystem::path& path, const KroneckerEmbedding<Scalar>& e
     metadata["norm_epsilon"] = detail::number_text(norm->epsilon());
     tensors.push_back(
         {"norm.weight", "F32", {norm->weight().size()}, detail::writer_of(norm->weight().span())});
+  }
+  if (correction != nullptr) {
+    correction->check_vocabulary(embedding.vocab_size());
+    correction->check_width(embedding.d_model());
+    metadata["format_version"] = "2";
+    detail::add_head_correction(tensors, *correction);
   }
   if (options.rounding == CodeRounding::bfloat16) {
     metadata["format_version"] = "2";

@@ -41,6 +41,13 @@ struct RowMultiples {
   std::size_t end_column;               ///< The one after the last.
 };
 
+/// Floats from the products of a row with `vector_count` vectors to those of the next one: rows this long are
+/// summed as vectors.
+[[maybe_unused]] static inline std::size_t product_stride(std::size_t vector_count) noexcept {
+  constexpr std::size_t least_vector = 8;
+  return vector_count == 1 ? 1 : (vector_count + least_vector - 1) / least_vector * least_vector;
+}
+
 [[maybe_unused]] static inline std::size_t row_at(const std::uint32_t* rows, std::size_t i) noexcept {
   return rows != nullptr ? rows[i] : i;
 }
