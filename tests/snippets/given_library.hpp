@@ -11,7 +11,9 @@ extern const kronecker::KroneckerEncoder<256, 16> encoder;
 extern const kronecker::Vocabulary vocabulary, other;
 extern const kronecker::LearnedProjection projection;
 extern kronecker::KroneckerEmbedding<float> embedding;
-extern const std::vector<kronecker::TokenId> ids;
+extern const std::vector<kronecker::TokenId> ids, targets;
+extern const std::vector<std::uint64_t> token_counts;
+extern std::vector<float> grad_hidden;
 extern const Eigen::VectorXf hidden, vector;
 extern const kronecker::RowMajorMatrix<float> grad_out, own_rows;
 

@@ -40,6 +40,43 @@ inline void check_has_gradient(const KroneckerEmbedding<float>& embedding) {
     fail<std::invalid_argument>("the gradient of a head is not known for rounded codes");
 }
 
+/// The gradient of the products of a head's cells with some hidden states, to which tokens add. Those of a
+/// cell lie `stride` apart.
+class ProductGradientRows {
+ public:
+  /// Over the caller's memory, head.cell_count() * stride floats, in which the columns of `states` become
+  /// zero.
+  ProductGradientRows(const KroneckerHead& head, float* values, std::size_t stride, Range states) noexcept
+      : head_(head), values_(values), stride_(stride), states_(states) {
+    for (std::size_t cell = 0; cell < head.cell_count(); ++cell)
+      std::fill_n(values + cell * stride + states.begin, states.size(), 0.0f);
+  }
+
+  /// Adds a block of tokens, as the head makes it, given the gradient of the logits: that of token i for
+  /// hidden state n at i * stride + n. A scatter like an embedding's, with hidden states as columns.
+  void add(const kernels::Tokens& block, const float* grad_logits) noexcept {
+    const auto pos_dim = static_cast<std::size_t>(head_.token_bytes().pos_dim());
+    const std::size_t code_dim = static_cast<std::size_t>(head_.token_bytes().char_dim()) * pos_dim;
+    kernels::scatter_add(
+        kernels::instruction_set(), block, grad_logits,
+        {values_, stride_, pos_dim, states_.begin, states_.end, values_ + code_dim * stride_});
+  }
+
+  /// Moves those of head.cells() to the front, `count` apart.
+  void move_to_front(std::size_t count) noexcept {
+    const std::span<const std::uint32_t> cells = head_.cells();
+    for (std::size_t i = 0; i < cells.size(); ++i)  // a cell is never before its place among them
+      for (std::size_t n = states_.begin; n < states_.end; ++n)
+        values_[i * count + n] = values_[cells[i] * stride_ + n];
+  }
+
+ private:
+  const KroneckerHead& head_;
+  float* values_;
+  std::size_t stride_;
+  Range states_;
+};
+
 }  // namespace detail
 
 /// Number of floats that `product_gradients` writes to for `count` hidden states: D and the number of own
@@ -63,16 +100,10 @@ inline void product_gradients(const KroneckerHead& head, Inputs grad_logits, Out
   detail::check_float_count("the gradient of the products", out.size(), product_gradients_size(head, count));
   const Range some = states.within(count, "hidden states");
   if (some.size() == 0) return;
-  for (std::size_t row = 0; row < out.size(); row += count)
-    std::fill_n(out.data() + row + some.begin, some.size(), 0.0f);
+  detail::ProductGradientRows rows(head, out.data(), count, some);
 
-  // A scatter like an embedding's, with hidden states as columns.
   constexpr std::size_t tokens_at_once = 64;
   std::array<float, tokens_at_once * KroneckerHead::most_hidden_states> by_token;
-  const auto pos_dim = static_cast<std::size_t>(head.token_bytes().pos_dim());
-  const std::size_t code_dim = static_cast<std::size_t>(head.token_bytes().char_dim()) * pos_dim;
-  const kernels::GradientRows rows{out.data(), count,    pos_dim,
-                                   some.begin, some.end, out.data() + code_dim * count};
   const std::optional<OwnTokens>& own_tokens = head.own_tokens();
   const kernels::OwnRows own{own_tokens ? own_tokens->found() : nullptr, nullptr, nullptr, head.gain()};
   detail::for_each_block(
@@ -86,14 +117,11 @@ inline void product_gradients(const KroneckerHead& head, Inputs grad_logits, Out
           for (std::size_t n = some.begin; n < some.end; ++n)
             for (std::size_t i = 0; i < block.count; ++i)
               by_token[i * count + n] = grad_logits.data()[n * vocabulary + first + i];
-          kernels::scatter_add(kernels::instruction_set(), block, by_token.data(), rows);
+          rows.add(block, by_token.data());
         }
       },
       own_tokens ? &own : nullptr);
-  const std::span<const std::uint32_t> cells = head.cells();
-  for (std::size_t i = 0; i < cells.size(); ++i)  // a cell is never before its place among them
-    for (std::size_t n = some.begin; n < some.end; ++n)
-      out.data()[i * count + n] = out.data()[cells[i] * count + n];
+  rows.move_to_front(count);
 }
 
 /// The second half: adds to `gradient` what the logits of N hidden states contribute, and to `grad_hidden`,
