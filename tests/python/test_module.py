@@ -10,7 +10,7 @@ import torch
 from conftest import DATA, ROOT, golden, true_tokens
 from torch_cases import MODES, assert_close, golden_module, reference_module, tensor
 
-from kronecker_cpp.torch import KroneckerEmbedding
+from kronecker_cpp.torch import HeadCorrection, KroneckerEmbedding
 
 IDS = tensor("ids")
 
@@ -31,6 +31,16 @@ def test_outputs_and_gradients_are_the_reference_s(mode, kernels):
     assert_close(module.for_inference()(IDS), module(IDS), 5e-6)
     hidden = torch.randn(3, 2, 8)
     assert_close(module.logits(hidden), hidden @ reference(torch.arange(64)).t(), 2e-5)
+
+
+def test_a_corrected_head_is_the_dense_head_that_it_stands_for():
+    module, counts, hidden = golden_module("TT"), torch.arange(64), torch.randn(3, 2, 8)
+    correction = HeadCorrection.from_counts(counts, d_model=8, rank=3)
+    additive = module.logits(hidden)
+    assert_close(additive + correction(hidden), additive + ((counts + 1) / (counts.sum() + 64)).log(), 2e-5)
+    torch.nn.init.normal_(correction.token_factors)
+    rows = module(torch.arange(64)) + correction.token_factors @ correction.state_factors
+    assert_close(additive + correction(hidden), hidden @ rows.t() + correction.bias, 2e-5)
 
 
 @pytest.mark.parametrize("kernels", [True, False])
