@@ -88,7 +88,7 @@ TEST_CASE("a corrected head has a bias and k factors for each token, and k rows"
                                          .head_rank = 64});
   const std::uint64_t corrected = 4096 * 768 + 50257 * 65 + 64 * 768;
   CHECK(accounting.parameters_with_head.kronecker == corrected);
-  CHECK(accounting.memory_with_head.table == 2 * 4 * 50257 * 768);
+  CHECK(accounting.memory_with_head.table == 2u * 4u * 50257u * 768u);
   CHECK(accounting.memory_with_head.kronecker == 4 * corrected + 50257 * 17);
   CHECK(message_of<std::invalid_argument>([&] {
           account({.vocab_size = 8, .d_model = 8, .head_rank = -1});

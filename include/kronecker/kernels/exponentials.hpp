@@ -1,8 +1,8 @@
 #pragma once
 
 /// Exponentials of the columns of a block of logits, and their sums: what a softmax is made of. They are
-/// within two roundings of the exact ones; like the head's products they are fused as the instruction set
-/// likes, the same bits on the same machine and build.
+/// within 4e-7 of their size of the exact ones; like the head's products they are fused as the instruction
+/// set likes, the same bits on the same machine and build.
 
 #include <kronecker/kernels/vectors.hpp>
 
