@@ -2,8 +2,10 @@
 
 #include "status.hpp"
 
+#include <kronecker/files/head_correction.hpp>
 #include <kronecker/files/model.hpp>
 #include <kronecker/head.hpp>
+#include <kronecker/head_correction.hpp>
 #include <kronecker/version.hpp>
 
 #include <cstddef>
@@ -17,9 +19,10 @@
 #include <variant>
 #include <vector>
 
-/// An embedding with rows of any type, and its head once logits were asked for.
+/// An embedding with rows of any type, what corrects its head, and that head once logits were asked for.
 struct kronecker_embedding {
   kronecker::AnyEmbedding embedding;
+  std::optional<kronecker::HeadCorrection> correction;
   mutable std::once_flag head_is_made = {};
   mutable std::optional<kronecker::KroneckerHead> head = {};
 };
@@ -59,7 +62,7 @@ void logits(const kronecker_embedding& opened, kronecker::Inputs hidden, kroneck
   std::visit(
       [&](const auto& embedding) {
         std::call_once(opened.head_is_made, [&] { opened.head.emplace(embedding); });
-        opened.head->logits(embedding, hidden, out);
+        opened.head->logits(embedding, hidden, out, opened.correction ? &*opened.correction : nullptr);
       },
       opened.embedding);
 }
@@ -71,7 +74,7 @@ kronecker_status kronecker_open(const char* path, kronecker_embedding** embeddin
     check_pointer("path", path);
     check_pointer("embedding", embedding);
     const std::u8string utf8(path, path + std::strlen(path));
-    *embedding = new kronecker_embedding{kronecker::load_any(utf8)};
+    *embedding = new kronecker_embedding{kronecker::load_any(utf8), kronecker::load_head_correction(utf8)};
   });
 }
 

@@ -65,7 +65,7 @@ KRONECKER_API kronecker_status kronecker_embed_strings(const kronecker_embedding
                                                        size_t count, float* out, size_t out_size);
 
 /* The logits of all tokens for `count` hidden states, (count, d_model) -> (count, V), by the same weights as
-   the output head. The first call makes the head, O(V). */
+   the output head, with what corrects it if the file has that. The first call makes the head, O(V). */
 KRONECKER_API kronecker_status kronecker_logits(const kronecker_embedding* embedding, const float* hidden,
                                                 size_t count, float* out, size_t out_size);
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,13 @@ class Audit {
         ->capture_default_str();
     parser_
         ->add_flag("--tied", is_tied_, "The model's output head has the weights of its table, for the costs")
+        ->excludes(by_script);
+    parser_
+        ->add_option("--head-rank", head_rank_,
+                     "The Kronecker embedding is the output head too, corrected by a bias and this many "
+                     "factors of each token's own, for the costs")
+        ->type_name("NUMBER")
+        ->transform(examples::whole_number(0, 65536))
         ->excludes(by_script);
     parser_
         ->add_option("--model-parameters", model_parameters_,
@@ -141,12 +149,22 @@ class Audit {
     kronecker::EmbeddingSizes sizes{vocab_size, d_model_, pos_dim_};
     if (is_tied_) sizes.table_head = kronecker::OutputHead::tied;
     sizes.model_parameters = model_parameters_;
+    if (head_rank_) {
+      sizes.kronecker_head = kronecker::OutputHead::corrected;
+      sizes.head_rank = *head_rank_;
+    }
     return kronecker::account(sizes);
   }
 
-  /// Parameters of the output head that a model needs once its table, which was the head, is gone.
+  /// Parameters of the Kronecker model's output head.
   static std::uint64_t head_parameters(const kronecker::Accounting& costs) {
-    return costs.input_parameters.table;
+    return costs.parameters_with_head.kronecker - costs.input_parameters.kronecker;
+  }
+
+  const char* about_head() const {
+    if (head_rank_) return "what corrects the output head costs";
+    return is_tied_ ? "the output head, which can no longer be the table, costs"
+                    : "the output head has, in either model,";
   }
 
   void report_costs(const kronecker::Accounting& costs) const {
@@ -165,11 +183,7 @@ class Audit {
     row("input embedding", costs.input_parameters);
     row("with the output head", costs.parameters_with_head);
     if (costs.model_parameters) row("whole model", *costs.model_parameters);
-    print_row(fmt::format("  {} {} parameters",
-                          is_tied_ ? "the output head, which can no longer be the table, costs"
-                                   : "the output head has, in either model,",
-                          number(head_parameters(costs))),
-              to_);
+    print_row(fmt::format("  {} {} parameters", about_head(), number(head_parameters(costs))), to_);
   }
 
   ordered_json json_costs(const kronecker::Accounting& costs) const {
@@ -181,9 +195,10 @@ class Audit {
     ordered_json report{{"d_model", d_model_},
                         {"pos_dim", pos_dim_},
                         {"tied", is_tied_},
-                        {"untied_head_parameters", head_parameters(costs)},
+                        {"untied_head_parameters", costs.input_parameters.table},
                         {"input_parameters", pair(costs.input_parameters)},
                         {"parameters_with_head", pair(costs.parameters_with_head)}};
+    if (head_rank_) report["head_correction_parameters"] = head_parameters(costs);
     if (costs.model_parameters) report["model_parameters"] = pair(*costs.model_parameters);
     return report;
   }
@@ -266,6 +281,7 @@ class Audit {
   int d_model_ = 768;
   std::size_t shown_groups_ = 10;
   std::uint64_t model_parameters_ = 0;  // 0: not known
+  std::optional<int> head_rank_;        // not given: the head is of its own
   bool is_tied_ = false;
   bool by_script_ = false;
   bool as_json_ = false;

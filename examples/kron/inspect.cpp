@@ -10,6 +10,7 @@
 #include <kronecker/files/ggml_blocks.hpp>
 #include <kronecker/files/gguf.hpp>
 #include <kronecker/files/gguf_data.hpp>
+#include <kronecker/files/head_correction.hpp>
 #include <kronecker/files/npy.hpp>
 
 #include <algorithm>
@@ -229,6 +230,7 @@ class Inspect {
         (embedding.has_norm() ? width : 0);
     const bool is_rounded = encoder.options().rounding == kronecker::CodeRounding::bfloat16;
     const std::size_t not_finite = check_ ? count_not_finite(embedding.weights()) : 0;
+    const auto correction = kronecker::load_head_correction(path_);
     if (as_json_) {
       ordered_json report{{"file", path_},
                           {"kind", "embedding"},
@@ -246,6 +248,9 @@ class Inspect {
                           {"parameters", parameters},
                           {"rows", embedding.row_type()},
                           {"token_bytes_memory", tokens.memory()}};
+      if (correction)
+        report["head_correction"] = {{"rank", correction->sizes().rank},
+                                     {"parameters", correction->sizes().count()}};
       if (check_) report["weights_not_finite"] = not_finite;
       print_json(report);
     } else {
@@ -263,6 +268,10 @@ class Inspect {
       fmt::print("  {} parameters in rows of {}, {}B of token bytes\n",
                  examples::short_number(static_cast<double>(parameters)), embedding.row_type(),
                  examples::short_number(static_cast<double>(tokens.memory())));
+      if (correction)
+        fmt::print("  an output head is corrected by a bias and {} of each token's own: {} parameters\n",
+                   counted(correction->sizes().rank, "factor"),
+                   examples::short_number(static_cast<double>(correction->sizes().count())));
       if (check_) fmt::print("  weights that are not finite: {}\n", not_finite);
     }
     return not_finite == 0 ? 0 : 1;

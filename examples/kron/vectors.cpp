@@ -3,6 +3,7 @@
 
 #include <kronecker/files/checkpoint.hpp>
 #include <kronecker/files/gguf_table.hpp>
+#include <kronecker/files/head_correction.hpp>
 #include <kronecker/files/npy.hpp>
 #include <kronecker/token_sequence.hpp>
 
@@ -145,6 +146,8 @@ class Export {
   int run() const {
     check_output(output_);
     check_replaces_none(output_, {model_, gguf_});
+    if (kronecker::load_head_correction(model_))
+      fmt::print(stderr, "kron: {}: what corrects its output head is not exported\n", shown_name(model_));
 #ifdef KRON_HAS_ONNX
     if (as_onnx_) return write_onnx();
 #endif

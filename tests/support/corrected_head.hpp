@@ -7,7 +7,10 @@
 #include <kronecker/embedding.hpp>
 #include <kronecker/head_correction.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,8 +24,8 @@ inline std::vector<std::string> corrected_tokens() {
 }
 
 /// An embedding of them, with rows of their own for two.
-inline kronecker::KroneckerEmbedding<float> corrected_embedding() {
-  const kronecker::KroneckerEncoder<256, 8> encoder;
+inline kronecker::KroneckerEmbedding<float> corrected_embedding(kronecker::CodeOptions options = {}) {
+  const kronecker::KroneckerEncoder<256, 8> encoder(options);
   const kronecker::KroneckerEmbedding<float> embedding(
       encoder, kronecker::Vocabulary(corrected_tokens()),
       kronecker::LearnedProjection::normal(10, encoder.code_dim(), 1));
@@ -49,18 +52,17 @@ struct DenseHead {
         factors(correction.all().begin(), correction.all().end()),
         sizes(correction.sizes()) {}
 
-  /// (N, V): the head as a dense one, with the rows e_v + C^T u_v.
+  /// (V, k) and (k, d_model).
+  Doubles token_factors() const { return matrix(sizes.token_factors(all()), sizes.vocab_size, sizes.rank); }
+  Doubles state_factors() const { return matrix(sizes.state_factors(all()), sizes.rank, sizes.d_model); }
+
+  /// (V, d_model): those of the dense head with the same logits.
+  Doubles rows() const { return table + product(token_factors(), state_factors()); }
+
+  /// (N, V)
   Doubles logits(const Doubles& hidden) const {
-    const std::span<const double> all = factors, bias = sizes.bias(all), u = sizes.token_factors(all),
-                                  c = sizes.state_factors(all);
-    const std::size_t rank = sizes.factors(), width = sizes.width();
-    Doubles rows = table;
-    for (std::size_t v = 0; v < sizes.tokens(); ++v)
-      for (std::size_t k = 0; k < rank; ++k)
-        for (std::size_t i = 0; i < width; ++i)
-          rows(static_cast<Eigen::Index>(v), static_cast<Eigen::Index>(i)) +=
-              u[v * rank + k] * c[k * width + i];
-    Doubles found = product(hidden, transposed(rows));
+    Doubles found = product(hidden, transposed(rows()));
+    const std::span<const double> bias = sizes.bias(all());
     for (Eigen::Index n = 0; n < found.rows(); ++n)
       for (Eigen::Index v = 0; v < found.cols(); ++v) found(n, v) += bias[static_cast<std::size_t>(v)];
     return found;
@@ -68,14 +70,36 @@ struct DenseHead {
 
   /// The mean of log sum exp(logits) - logit of the target.
   double cross_entropy(const Doubles& hidden, const std::vector<kronecker::TokenId>& targets) const {
-    const Doubles all = logits(hidden);
+    const Doubles found = logits(hidden);
     double sum = 0;
-    for (Eigen::Index n = 0; n < all.rows(); ++n) {
+    for (Eigen::Index n = 0; n < found.rows(); ++n) {
       double exponentials = 0;
-      for (Eigen::Index v = 0; v < all.cols(); ++v) exponentials += std::exp(all(n, v));
-      sum += std::log(exponentials) - all(n, targets[static_cast<std::size_t>(n)]);
+      for (Eigen::Index v = 0; v < found.cols(); ++v) exponentials += std::exp(found(n, v));
+      sum += std::log(exponentials) - found(n, targets[static_cast<std::size_t>(n)]);
     }
-    return sum / static_cast<double>(all.rows());
+    return sum / static_cast<double>(found.rows());
+  }
+
+  /// (N, V): its gradient with respect to the logits, (softmax - 1 at the target) / N.
+  Doubles grad_logits(const Doubles& hidden, const std::vector<kronecker::TokenId>& targets) const {
+    Doubles slopes = logits(hidden);
+    for (Eigen::Index n = 0; n < slopes.rows(); ++n) {
+      double sum = 0;
+      for (Eigen::Index v = 0; v < slopes.cols(); ++v) sum += std::exp(slopes(n, v));
+      for (Eigen::Index v = 0; v < slopes.cols(); ++v) {
+        const double hit = v == targets[static_cast<std::size_t>(n)] ? 1 : 0;
+        slopes(n, v) = (std::exp(slopes(n, v)) / sum - hit) / static_cast<double>(slopes.rows());
+      }
+    }
+    return slopes;
+  }
+
+ private:
+  std::span<const double> all() const { return factors; }
+  static Doubles matrix(std::span<const double> values, Eigen::Index rows, Eigen::Index columns) {
+    Doubles made(rows, columns);
+    std::copy(values.begin(), values.end(), made.data());
+    return made;
   }
 };
 

@@ -91,6 +91,24 @@ TEMPLATE_TEST_CASE("embeddings are the library's bit for bit, and logits to roun
   for (std::size_t i = 0; i < expected.size(); ++i) CHECK(std::abs(logits[i] - expected[i]) < 1e-5f);
 }
 
+TEST_CASE("logits are those of the corrected head, if the file has one") {
+  const ScratchFolder folder("c_interface");
+  const Embedding embedding = make_embedding();
+  const auto correction = kronecker::HeadCorrection::make({5, 24, 2}, [](std::span<float> all) {
+    for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<float>(i % 7) / 8;
+  });
+  kronecker::save(folder / "e.kron", embedding, &correction);
+  const Opened opened(folder / "e.kron");
+  const auto hidden = embedding.forward({4, 1});
+  std::vector<float> logits(2 * 5), expected(2 * 5);
+  REQUIRE(kronecker_logits(opened.embedding, hidden.data(), 2, logits.data(), logits.size()) == KRONECKER_OK);
+  kronecker::KroneckerHead(embedding).logits(embedding, hidden, expected, &correction);
+  CHECK(logits == expected);
+  std::vector<float> additive(2 * 5);
+  kronecker::KroneckerHead(embedding).logits(embedding, hidden, additive);
+  CHECK(logits != additive);
+}
+
 TEST_CASE("mistakes have a code and a message, and write nothing") {
   const ScratchFolder folder("c_interface");
   kronecker::save(folder / "e.kron", make_embedding());

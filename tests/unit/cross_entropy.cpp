@@ -5,9 +5,13 @@
 #include <kronecker/head.hpp>
 #include <kronecker/training/training.hpp>
 
+#include <algorithm>
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <numeric>
+#include <span>
+#include <vector>
 
 using kronecker::HeadCorrection;
 using kronecker::HeadCorrectionGradient;
@@ -44,18 +48,23 @@ bool is_near(float found, double expected) {
   return std::abs(static_cast<double>(found) - expected) <= 1e-5 * (1 + std::abs(expected));
 }
 
+bool are_near(std::span<const float> found, const Doubles& expected) {
+  return std::equal(found.begin(), found.end(), expected.data(), expected.data() + expected.size(), is_near);
+}
+
 }  // namespace
 
-TEST_CASE("the loss without logits, and its gradients, are those of the dense head in double") {
+TEST_CASE("the gradients of a loss without logits are central differences of the dense head's in double") {
   const auto embedding = corrected_embedding();
-  const KroneckerHead head(embedding);
   for (const int rank : {0, 3})
     for (const Eigen::Index count : {1, 7}) {
+      const double gain = rank == 0 ? 1 : 0.5;
+      const KroneckerHead head(embedding, static_cast<float>(gain));
       INFO("rank " << rank << ", " << count << " hidden states");
       const HeadCorrection correction = random_correction(rank);
       const RowMajorMatrix<float> hidden = test_support::random_matrix(count, 10, 2);
       const std::vector<TokenId> targets = some_targets(static_cast<std::size_t>(count));
-      DenseHead dense(embedding.table(), correction);
+      DenseHead dense(static_cast<float>(gain) * embedding.table(), correction);
       Doubles states = test_support::doubles(hidden);
       const auto loss = [&] { return dense.cross_entropy(states, targets); };
 
@@ -74,7 +83,7 @@ TEST_CASE("the loss without logits, and its gradients, are those of the dense he
       for (Eigen::Index row = 0; row < 2; ++row)
         for (Eigen::Index i = 0; i < 10; ++i)
           CHECK(is_near(projection.own_rows()[static_cast<std::size_t>(row * 10 + i)],
-                        central_difference(dense.table(row == 0 ? 3 : 77, i), loss)));
+                        gain * central_difference(dense.table(row == 0 ? 3 : 77, i), loss)));
 
       // The table is linear in the projection: along a direction it changes by the direction's own table.
       const auto direction = kronecker::LearnedProjection::normal(10, embedding.encoder().code_dim(), 9);
@@ -85,7 +94,7 @@ TEST_CASE("the loss without logits, and its gradients, are those of the dense he
       const Doubles table = dense.table;
       double distance = 0;
       const double expected = central_difference(distance, [&] {
-        dense.table = table + distance * change;
+        dense.table = table + distance * gain * change;
         return loss();
       });
       const Doubles slopes = test_support::doubles(projection.to_torch()),
@@ -94,60 +103,123 @@ TEST_CASE("the loss without logits, and its gradients, are those of the dense he
     }
 }
 
-TEST_CASE("the loss of many hidden states, and its gradients, are those that their logits give") {
+TEST_CASE("the loss without logits, and its gradients, are those of all N x V logits in double") {
   const auto embedding = corrected_embedding();
   const KroneckerHead head(embedding);
   const HeadCorrection correction = random_correction(3);
-  const RowMajorMatrix<float> hidden = 3 * test_support::random_matrix(150, 10, 2);
-  const std::vector<TokenId> targets = some_targets(150);
-  for (const HeadCorrection* corrected : {static_cast<const HeadCorrection*>(nullptr), &correction}) {
-    RowMajorMatrix<float> logits(150, 130), grad_logits(150, 130);
-    head.logits(embedding, hidden, logits, corrected);
-    double expected = 0;
-    for (Eigen::Index n = 0; n < 150; ++n) {
-      const Eigen::Index target = targets[static_cast<std::size_t>(n)];
-      double sum = 0;
-      for (Eigen::Index v = 0; v < 130; ++v) sum += std::exp(static_cast<double>(logits(n, v)));
-      expected += (std::log(sum) - static_cast<double>(logits(n, target))) / 150;
-      for (Eigen::Index v = 0; v < 130; ++v)
-        grad_logits(n, v) = static_cast<float>(
-            (std::exp(static_cast<double>(logits(n, v))) / sum - (v == target ? 1 : 0)) / 300);
-    }
-    ProjectionGradient of_logits(embedding), found(embedding);
-    HeadCorrectionGradient correction_of_logits(correction), correction_found(correction);
-    RowMajorMatrix<float> hidden_of_logits = RowMajorMatrix<float>::Zero(150, 10),
-                          hidden_found = hidden_of_logits;
-    kronecker::accumulate_gradient(head, embedding, hidden, grad_logits, of_logits, hidden_of_logits);
-    if (corrected != nullptr)
-      kronecker::accumulate_gradient(*corrected, hidden, grad_logits, correction_of_logits, hidden_of_logits);
-    const double loss = kronecker::accumulate_cross_entropy(
-        {head, embedding, corrected}, hidden, targets,
-        {found, hidden_found, corrected != nullptr ? &correction_found : nullptr}, 0.5f);
+  std::vector<TokenId> ids(130);
+  std::iota(ids.begin(), ids.end(), 0);
+  for (const Eigen::Index count : {64, 65, 150}) {
+    INFO(count << " hidden states");
+    const RowMajorMatrix<float> hidden = 3 * test_support::random_matrix(count, 10, 2);
+    const std::vector<TokenId> targets = some_targets(static_cast<std::size_t>(count));
+    const DenseHead dense(embedding.table(), correction);
+    const Doubles states = test_support::doubles(hidden);
+    const Doubles slopes = 0.5 * dense.grad_logits(states, targets),
+                  of_tokens = test_support::transposed(slopes);
+    const Doubles grad_products = test_support::product(slopes, dense.token_factors());
+
+    ProjectionGradient projection(embedding);
+    HeadCorrectionGradient found(correction);
+    RowMajorMatrix<float> grad_hidden = RowMajorMatrix<float>::Zero(count, 10);
+    const double loss = kronecker::accumulate_cross_entropy({head, embedding, &correction}, hidden, targets,
+                                                            {projection, grad_hidden, &found}, 0.5f);
+    const double expected = dense.cross_entropy(states, targets);
     CHECK(std::abs(loss - expected) <= 1e-6 * expected);
-    CHECK(test_support::max_difference(hidden_found, hidden_of_logits) <= 1e-6);
+    CHECK(test_support::max_difference(grad_hidden, test_support::product(slopes, dense.rows())) <= 1e-6);
+    for (TokenId id = 0; id < 130; ++id)
+      CHECK(is_near(found.bias()[static_cast<std::size_t>(id)], slopes.col(id).sum()));
+    const Doubles of_u = test_support::product(
+        of_tokens, test_support::product(states, test_support::transposed(dense.state_factors())));
+    CHECK(are_near(found.token_factors(), of_u));
+    CHECK(are_near(found.state_factors(),
+                   test_support::product(test_support::transposed(grad_products), states)));
+
+    // The projection's is what the embedding of all tokens passes on of the gradient of their rows.
+    ProjectionGradient of_embedding(embedding);
+    const RowMajorMatrix<float> of_rows = test_support::product(of_tokens, states).cast<float>();
+    kronecker::accumulate_gradient(embedding, ids, of_rows, of_embedding);
+    CHECK(test_support::max_difference(projection.to_torch(), of_embedding.to_torch()) <= 1e-5);
+    for (std::size_t i = 0; i < 20; ++i)
+      CHECK(is_near(projection.own_rows()[i], static_cast<double>(of_embedding.own_rows()[i])));
+
+    // The same from the gradient of the logits.
+    HeadCorrectionGradient by_logits(correction);
+    RowMajorMatrix<float> corrected_hidden = RowMajorMatrix<float>::Zero(count, 10);
+    const RowMajorMatrix<float> grad_logits = slopes.cast<float>();
+    kronecker::accumulate_gradient(correction, hidden, grad_logits, by_logits, corrected_hidden);
     for (std::size_t i = 0; i < found.all().size(); ++i)
-      CHECK(is_near(found.all()[i], static_cast<double>(of_logits.all()[i])));
-    for (std::size_t i = 0; i < correction_found.all().size(); ++i)
-      CHECK(is_near(correction_found.all()[i], static_cast<double>(correction_of_logits.all()[i])));
+      CHECK(is_near(by_logits.all()[i], static_cast<double>(found.all()[i])));
+    CHECK(test_support::max_difference(corrected_hidden,
+                                       test_support::product(grad_products, dense.state_factors())) <= 1e-6);
   }
+}
+
+TEST_CASE("without a correction the loss is the additive head's, and of no hidden states it is 0") {
+  const auto embedding = corrected_embedding();
+  const KroneckerHead head(embedding);
+  const HeadCorrection none = HeadCorrection::make(
+      {130, 10, 0}, [](std::span<float> all) { std::fill(all.begin(), all.end(), 0.0f); });
+  const RowMajorMatrix<float> hidden = test_support::random_matrix(70, 10, 2);
+  const std::vector<TokenId> targets = some_targets(70);
+  const double expected =
+      DenseHead(embedding.table(), none).cross_entropy(test_support::doubles(hidden), targets);
+  ProjectionGradient projection(embedding), corrected(embedding);
+  HeadCorrectionGradient of_none(none);
+  RowMajorMatrix<float> grad_hidden = RowMajorMatrix<float>::Zero(70, 10), corrected_hidden = grad_hidden;
+  const double loss =
+      kronecker::accumulate_cross_entropy({head, embedding}, hidden, targets, {projection, grad_hidden});
+  CHECK(std::abs(loss - expected) <= 1e-6 * expected);
+  CHECK(kronecker::accumulate_cross_entropy({head, embedding, &none}, hidden, targets,
+                                            {corrected, corrected_hidden, &of_none}) == loss);
+  CHECK(grad_hidden == corrected_hidden);
+  CHECK(test_support::equal_numbers(projection.all(), corrected.all()));
+
+  projection.clear();
   CHECK(kronecker::cross_entropy({head, embedding}, Eigen::VectorXf(), {}) == 0);
+  CHECK(kronecker::accumulate_cross_entropy({head, embedding}, Eigen::VectorXf(), {},
+                                            {projection, std::span<float>()}) == 0);
+  CHECK(projection.norm() == 0);
+}
+
+TEST_CASE("a loss of large logits does not overflow") {
+  const auto embedding = corrected_embedding();
+  const auto correction = HeadCorrection::make({130, 10, 0}, [](std::span<float> all) {
+    for (std::size_t id = 0; id < all.size(); ++id) all[id] = static_cast<float>(id) * 100 - 6500;
+  });
+  const RowMajorMatrix<float> hidden = RowMajorMatrix<float>::Zero(2, 10);
+  // log sum exp of numbers 100 apart is the largest, 6400.
+  CHECK(kronecker::cross_entropy({KroneckerHead(embedding), embedding, &correction}, hidden, {129, 0}) ==
+        6450);
 }
 
 TEST_CASE("AdamW and SGD change a correction by the rules that they are named for") {
   const HeadCorrection start = random_correction(2);
   HeadCorrectionGradient gradient(start);
-  for (std::size_t i = 0; i < gradient.all().size(); ++i) gradient.all()[i] = static_cast<float>(i % 5) - 2;
   HeadCorrection by_adamw = start, by_sgd = start;
   kronecker::AdamW adamw(start, {.learning_rate = 0.01f, .weight_decay = 0.1f});
-  kronecker::Sgd sgd(start, {.learning_rate = 0.01f, .momentum = 0.5f});
-  adamw.step(by_adamw, gradient);
-  for (int step = 0; step < 2; ++step) sgd.step(by_sgd, gradient);
-  for (std::size_t i = 0; i < gradient.all().size(); ++i) {
-    const double weight = static_cast<double>(start.all()[i]), slope = static_cast<double>(gradient.all()[i]);
-    // The first step of AdamW is one of the learning rate against the slope's sign.
-    const double sign = slope > 0 ? 1 : slope < 0 ? -1 : 0;
-    CHECK(is_near(by_adamw.all()[i], weight * (1 - 0.01 * 0.1) - 0.01 * sign));
-    CHECK(is_near(by_sgd.all()[i], weight - 0.01 * (slope + 1.5 * slope)));
+  kronecker::Sgd sgd(start, {.learning_rate = 0.01f, .momentum = 0.5f, .weight_decay = 0.1f});
+  const std::size_t count = start.all().size();
+  std::vector<double> adamw_weights(start.all().begin(), start.all().end()), sgd_weights = adamw_weights;
+  std::vector<double> means(count), squares(count), velocity(count);
+  for (int step = 1; step <= 3; ++step) {
+    for (std::size_t i = 0; i < count; ++i) {
+      gradient.all()[i] = static_cast<float>((i + static_cast<std::size_t>(step) * 3) % 5) - 2;
+      const auto slope = static_cast<double>(gradient.all()[i]);
+      means[i] = 0.9 * means[i] + 0.1 * slope;
+      squares[i] = 0.999 * squares[i] + 0.001 * slope * slope;
+      const double mean = means[i] / (1 - std::pow(0.9, step)),
+                   square = squares[i] / (1 - std::pow(0.999, step));
+      adamw_weights[i] += -0.01 * 0.1 * adamw_weights[i] - 0.01 * mean / (std::sqrt(square) + 1e-8);
+      velocity[i] = 0.5 * velocity[i] + slope + 0.1 * sgd_weights[i];
+      sgd_weights[i] -= 0.01 * velocity[i];
+    }
+    adamw.step(by_adamw, gradient);
+    sgd.step(by_sgd, gradient);
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    CHECK(is_near(by_adamw.all()[i], adamw_weights[i]));
+    CHECK(is_near(by_sgd.all()[i], sgd_weights[i]));
   }
   gradient.all()[200] = std::numeric_limits<float>::quiet_NaN();
   const HeadCorrection before = by_adamw;

@@ -35,6 +35,24 @@ TEST_CASE("corrected logits are those of the dense head that they stand for") {
     }
 }
 
+TEMPLATE_TEST_CASE("a head is corrected whatever its rows, codes and gain are", "", float, Eigen::bfloat16,
+                   Eigen::half, std::int8_t) {
+  kronecker::CodeOptions rounded;
+  rounded.rounding = kronecker::CodeRounding::bfloat16;
+  const HeadCorrection correction = random_correction(5);
+  for (const kronecker::CodeOptions& options : {kronecker::CodeOptions{}, rounded})
+    for (const Eigen::Index count : {1, 7}) {
+      const auto embedding = corrected_embedding(options).template cast<TestType>();
+      const KroneckerHead head(embedding, 0.5f);
+      const RowMajorMatrix<float> hidden = test_support::random_matrix(count, 10, 2);
+      const test_support::Doubles expected =
+          DenseHead(0.5f * embedding.table(), correction).logits(test_support::doubles(hidden));
+      RowMajorMatrix<float> found(count, 130);
+      head.logits(embedding, hidden, found, &correction);
+      CHECK(test_support::max_difference(found, expected) <= 1e-5 * test_support::largest_of(expected));
+    }
+}
+
 TEST_CASE("the best tokens of a corrected head are those of its logits, the empty one among them") {
   const auto embedding = corrected_embedding();
   const KroneckerHead head(embedding);
@@ -115,6 +133,10 @@ TEST_CASE("a correction is saved with its embedding, and what is damaged is refu
   };
   CHECK(damaged("head.token_factors", "lost.token_factors") ==
         "not a saved embedding: the tensor 'head.token_factors' is missing");
+  CHECK(damaged("head.bias", "lost.bias") == "not a saved embedding: the tensor 'head.bias' is missing");
+  CHECK(damaged("[3,10]", "[2,15]") ==
+        "'head.token_factors' of 130 x 3 and 'head.state_factors' of 2 x 15 do not fit 130 tokens and "
+        "d_model 10");
   CHECK(damaged("[130,3]", "[3,130]") ==
         "'head.token_factors' of 3 x 130 and 'head.state_factors' of 3 x 10 do not fit 130 tokens and "
         "d_model 10");

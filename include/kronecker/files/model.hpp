@@ -256,10 +256,11 @@ void save(const std::filesystem::path& path, const KroneckerEmbedding<Scalar>& e
   write_safetensors(path, tensors, metadata);
 }
 
-/// Opens a model file that `save` wrote: embeddings have the same bits as before saving. The rows stay in the
-/// file; those of rounded codes are read once, for their mean. Throws FileError if the file is none or is
-/// damaged, if a newer version wrote it, or if its rows are of another type than Scalar. Header, shapes,
-/// lengths and bytes are checked; the rows are not looked at. O(V * pos_dim).
+/// Opens a model file that `save` wrote: embeddings have the same bits as before saving. What corrects an
+/// output head is opened apart (load_head_correction). The rows stay in the file; those of rounded codes are
+/// read once, for their mean. Throws FileError if the file is none or is damaged, if a newer version wrote
+/// it, or if its rows are of another type than Scalar. Header, shapes, lengths and bytes are checked; the
+/// rows are not looked at. O(V * pos_dim).
 template <class Scalar = float>
 KroneckerEmbedding<Scalar> load(const std::filesystem::path& path) {
   return detail::read_model<Scalar>(SafetensorsFile(path));

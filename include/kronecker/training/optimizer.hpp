@@ -24,7 +24,7 @@
 #include <cstdint>
 #include <limits>
 #include <span>
-#include <vector>
+#include <stdexcept>
 
 namespace KRONECKER_NAMESPACE {
 

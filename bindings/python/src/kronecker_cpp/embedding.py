@@ -60,7 +60,8 @@ class KroneckerEmbedding:
         return out
 
     def logits(self, hidden: ArrayLike) -> NDArray[np.float32]:
-        """(..., d_model) -> (..., vocab_size): products with the embeddings of all tokens, by the same weights."""
+        """(..., d_model) -> (..., vocab_size): products with the embeddings of all tokens, by the same weights; with what
+        corrects them if the file has it."""
         hidden = np.asarray(hidden, np.float32, order="C")
         if hidden.ndim == 0 or hidden.shape[-1] != self.d_model:
             raise ValueError(f"hidden states of shape {hidden.shape} do not end in d_model {self.d_model}")
