@@ -145,6 +145,9 @@ expect(0 "with the output head +6.1M -> +9.3M +..51.20 %.*whole model +10.0M -> 
   kron audit --vocabulary ${vocabulary} --pos-dim 16 --tied --model-parameters 10000000)
 expect(0 "\"untied_head_parameters\": 6144000,.*\"model_parameters\": {\n *\"table\": 20000000,\n *\"kronecker\": 17001728"
   kron audit ${vocabulary} --pos-dim 16 --json --model-parameters 20000000)
+expect(0 "with the output head +12.3M -> +3.3M +.-73.19 %.*what corrects the output head costs 148k parameters"
+  kron audit --vocabulary ${vocabulary} --pos-dim 16 --head-rank 16)
+expect(0 "\"head_correction_parameters\": 148288" kron audit ${vocabulary} --pos-dim 16 --head-rank 16 --json)
 expect(2 "kron: a model of 5 parameters is smaller than its table" kron audit --vocabulary ${vocabulary} --model-parameters 5)
 expect(0 "1.0000 .*' government'" kron neighbors ${vocabulary} --count 3 " government")
 expect(0 "\"cosine\": 1.0" kron neighbors ${vocabulary} --json " government")
@@ -474,6 +477,12 @@ file(WRITE ${BINARY}/added.json "{\"added_tokens\":[{\"id\":2,\"content\":\"<pad
 write_npy(two_rows.npy "(2, 4)" "   ?   >  @?  P>   ?  @?   >  P>")
 expect(0 "kron: tokens from id 2 on are left out: 1 of 3\n" kron fit two_rows.npy added.json --pos-dim 4 --output two.kron)
 expect(0 "an embedding of 2 tokens" kron inspect two.kron)
+
+set(corrected ${CMAKE_CURRENT_LIST_DIR}/fuzz/seeds/model/corrected)
+expect(0 "an output head is corrected by a bias and 2 factors of each token's own: 10 parameters\n$" kron inspect ${corrected})
+expect(0 "\"head_correction\": {\n *\"rank\": 2,\n *\"parameters\": 10\n" kron inspect --json ${corrected})
+expect_streams("^$" "what corrects its output head is not exported\nwrote corrected.safetensors" kron export ${corrected}
+  --output corrected.safetensors)
 expect(2 "fewer than the 8000 tokens of .*, and 7997 of those without a row are ordinary tokens" kron fit two_rows.npy ${vocabulary}
   --output none.kron)
 
