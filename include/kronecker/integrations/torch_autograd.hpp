@@ -1,11 +1,12 @@
 #pragma once
 
-/// This library's kernels as functions of torch's autograd: two linear functions of tensors on the CPU, each
-/// the other's gradient, so that derivatives of any order follow. Nothing is kept between calls. They use the
+/// This library's kernels as functions of torch's autograd: two linear functions of tensors, each the other's
+/// gradient, so that derivatives of any order follow. Nothing is kept between calls. On the CPU they use the
 /// threads that torch does, where the including program is compiled with OpenMP, and results do not depend on
 /// their number. Needs LibTorch, 1.13 or newer.
 
 #include <kronecker/encoder.hpp>
+#include <kronecker/integrations/torch_cuda.hpp>
 #include <kronecker/integrations/torch_operations.hpp>
 #include <kronecker/kernels/row_type.hpp>
 #include <kronecker/namespace.hpp>
@@ -23,7 +24,12 @@ namespace KRONECKER_NAMESPACE::torch_module::detail {
 /// Whether the kernels serve a tensor.
 inline bool has_kernels(const torch::Tensor& tensor) {
   const torch::ScalarType type = tensor.scalar_type();
-  return tensor.is_cpu() && (type == torch::kFloat || type == torch::kBFloat16 || type == torch::kHalf);
+#ifdef KRONECKER_WITH_CUDA
+  const bool is_there = tensor.is_cpu() || tensor.is_cuda();
+#else
+  const bool is_there = tensor.is_cpu();
+#endif
+  return is_there && (type == torch::kFloat || type == torch::kBFloat16 || type == torch::kHalf);
 }
 
 /// Calls `work` with the kernels' name of a type that they serve, as a constant.
@@ -94,6 +100,9 @@ class Embed : public torch::autograd::Function<Embed> {
                                const c10::intrusive_ptr<Call>& call) {
     call->remember(context);
     const torch::Tensor from = rows.contiguous();
+#ifdef KRONECKER_WITH_CUDA
+    if (rows.is_cuda()) return embed_on_cuda(from, call->tokens, call->ids, call->encoder);
+#endif
     torch::Tensor out = torch::empty({call->ids.numel(), rows.size(1)}, rows.options());
     with_row_type(rows.scalar_type(), [&](auto type) {
       kronecker::detail::embed_arrays<type, type>(
@@ -113,6 +122,9 @@ class Scatter : public torch::autograd::Function<Scatter> {
                                const c10::intrusive_ptr<Call>& call) {
     call->remember(context);
     const torch::Tensor from = grad_out.contiguous();
+#ifdef KRONECKER_WITH_CUDA
+    if (from.is_cuda()) return scatter_on_cuda(from, call->tokens, call->ids, call->encoder);
+#endif
     torch::Tensor grad_rows = torch::empty({call->encoder.code_dim(), from.size(1)}, from.options());
     with_row_type(from.scalar_type(), [&](auto type) {
       kronecker::detail::scatter_arrays<type, type>(

@@ -6,8 +6,8 @@
 /// Rows are the weights as they lie, (D, d_model), the transpose of the W of (d_model, D) of the PyTorch
 /// reference. Nothing that follows from them is kept, so however they were changed, a call sees it.
 ///
-/// On the CPU, rows of float32, bfloat16 and float16 take this library's kernels, forward and backward; other
-/// types and devices, torch's own operations.
+/// On the CPU, and on CUDA with torch_cuda.hpp, rows of float32, bfloat16 and float16 take this library's
+/// kernels, forward and backward; other types and devices, torch's own operations.
 
 #include <kronecker/encoder.hpp>
 #include <kronecker/error.hpp>
@@ -67,22 +67,22 @@ inline void check_ids(const torch::Tensor& ids, std::int64_t vocab_size) {
 /// Ids of one dimension -> (N, columns).
 inline torch::Tensor embed_flat(const torch::Tensor& rows, const TokenTensors& tokens,
                                 const torch::Tensor& ids, const DynamicEncoder& encoder) {
-  if (!has_kernels(rows)) {
-    if (ids.is_cpu()) check_ids(ids, tokens.size());  // elsewhere, index_select does
-    return embed_with_operations(rows, tokens.to(rows.device()), ids.to(rows.device()), encoder);
-  }
-  const TokenTensors here = tokens.to(torch::kCPU);
+  const bool checks_ids = rows.is_cpu() && has_kernels(rows);
+  if (ids.is_cpu() && !checks_ids) check_ids(ids, tokens.size());  // on other devices, index_select does
+  const TokenTensors here = tokens.to(rows.device());
+  if (!has_kernels(rows)) return embed_with_operations(rows, here, ids.to(rows.device()), encoder);
   return Embed::apply(rows, c10::make_intrusive<Call>(
                                 encoder, TokenTensors{here.bytes.contiguous(), here.lengths.contiguous()},
-                                ids.to(torch::kCPU).contiguous()));
+                                ids.to(rows.device()).contiguous()));
 }
 
 }  // namespace detail
 
 /// The embeddings of ids of any shape and integer type, (..., d_model), of the type of `rows`, (D, d_model).
 /// Tokens and ids are best on their device. Throws std::out_of_range if an id on the CPU is outside the
-/// vocabulary, std::invalid_argument if ids are no integers, a size or type does not fit, or, by the kernels,
-/// the length or a byte of a token that is used is outside the code.
+/// vocabulary, std::invalid_argument if ids are no integers, a size or type does not fit, or, by the CPU's
+/// kernels, the length or a byte of a token that is used is outside the code. What is on a GPU is checked
+/// there, and nothing waits for it: the next call that does throws c10::Error.
 inline torch::Tensor embed(const torch::Tensor& rows, const TokenTensors& tokens, const torch::Tensor& ids,
                            const DynamicEncoder& encoder) {
   detail::check_rows(rows, tokens, encoder);

@@ -1,0 +1,1 @@
+#include <kronecker/integrations/torch_cuda.cuh>
