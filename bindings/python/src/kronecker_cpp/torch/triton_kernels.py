@@ -19,7 +19,12 @@ from torch import Tensor
 
 TOKENS_IN_BLOCK = 1024
 MOST_PARTS, LEAST_ROWS = 16, 256
-AT_ONCE = tl.constexpr(8)
+TILES = 2
+TILES_OF_PARTS = 2
+COLUMNS_OF_PARTS = 64
+COLUMNS_OF_CELL = 256
+WARPS = 4
+WARPS_OF_PARTS = 4
 
 
 @triton.jit
@@ -43,47 +48,83 @@ def _embed_kernel(rows, token_bytes, lengths, scales, length_rows, ids, out, d_m
 
 
 @triton.jit
-def _part_sums_kernel(rows, lengths, scales, sums, count, d_model, rows_of_part,  # type: ignore[no-untyped-def]
-                      has_lengths: tl.constexpr, block: tl.constexpr):
-    """The sums of `block` columns of a part of the rows, in float64, each row times its scale and then its length."""
+def _add_in_order(total, tile, block: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Adds eight columns of numbers, (block, 8), one after the other."""
+    of_0246, of_1357 = tl.split(tl.reshape(tile, (block, 2, 2, 2)))
+    of_04, of_26 = tl.split(of_0246)
+    of_15, of_37 = tl.split(of_1357)
+    term_0, term_4 = tl.split(of_04)
+    term_1, term_5 = tl.split(of_15)
+    term_2, term_6 = tl.split(of_26)
+    term_3, term_7 = tl.split(of_37)
+    return total + term_0 + term_1 + term_2 + term_3 + term_4 + term_5 + term_6 + term_7
+
+
+@triton.jit
+def _part_sums_kernel(rows, lengths, factors, sums, count, d_model, rows_of_part,  # type: ignore[no-untyped-def]
+                      has_lengths: tl.constexpr, block: tl.constexpr, tiles: tl.constexpr):
+    """The sums of `block` columns of a part of the rows, in float64, each row times its factor and then its length."""
     part = tl.program_id(0)
     columns = tl.program_id(1) * block + tl.arange(0, block)
     inside = columns < d_model
     begin = part * rows_of_part
     end = tl.minimum(begin + rows_of_part, count)
     total = tl.zeros((block,), tl.float64)
-    numbers = rows + part.to(tl.int64) * rows_of_part * d_model + columns
-    for i in range(begin, end):
-        row = tl.load(numbers, mask=inside, other=0).to(tl.float32)
-        numbers += d_model
-        if has_lengths:
-            length = tl.load(lengths + i).to(tl.int32)
-            term = (row * tl.load(scales + length)).to(tl.float64) * length.to(tl.float64)
-            total += tl.where(length > 0, term, 0.0)
-        else:
-            total += row.to(tl.float64)
+    for first in range(begin, end, 8 * tiles):
+        for j in tl.static_range(tiles):
+            i = first + 8 * j + tl.arange(0, 8)
+            numbers = rows + i.to(tl.int64)[None, :] * d_model + columns[:, None]
+            row = tl.load(numbers, mask=(i < end)[None, :] & inside[:, None], other=0).to(tl.float32)
+            terms = row.to(tl.float64)
+            if has_lengths:
+                length = tl.load(lengths + i, mask=i < end, other=0).to(tl.int32)
+                factor = tl.load(factors + i, mask=i < end, other=0)
+                terms = (row * factor[None, :]).to(tl.float64) * length.to(tl.float64)[None, :]
+                terms = tl.where((length > 0)[None, :], terms, 0.0)
+            total = _add_in_order(total, terms, block)
     tl.store(sums + part.to(tl.int64) * d_model + columns, total, mask=inside)
 
 
 @triton.jit
-def _add_block_kernel(grad, factors, starts, tokens, grad_rows, d_model, which,  # type: ignore[no-untyped-def]
-                      blocks, block: tl.constexpr):
-    """Adds to `block` columns of a cell's row the sum of its terms in one block of tokens, if it has any there."""
-    cell = tl.program_id(0).to(tl.int64)
-    begin = tl.load(starts + cell * blocks + which)
-    end = tl.load(starts + cell * blocks + which + 1)
-    if begin < end:
-        columns = tl.program_id(1) * block + tl.arange(0, block)
-        inside = columns < d_model
-        total = tl.zeros((block,), tl.float32)
-        for first in range(0, end - begin, AT_ONCE):
-            for j in tl.static_range(AT_ONCE):
-                place = begin + first + j
-                token = tl.load(tokens + tl.minimum(place, end - 1)).to(tl.int64)
-                numbers = tl.load(grad + token * d_model + columns, mask=inside, other=0).to(tl.float32)
-                total += tl.where(place < end, tl.load(factors + token) * numbers, -0.0)
-        row = grad_rows + cell * d_model + columns
-        tl.store(row, tl.load(row, mask=inside) + total, mask=inside)
+def _add_parts_kernel(sums, total, parts, d_model, block: tl.constexpr):  # type: ignore[no-untyped-def]
+    """The sums of all parts, added in order."""
+    columns = tl.program_id(0) * block + tl.arange(0, block)
+    inside = columns < d_model
+    added = tl.load(sums + columns, mask=inside, other=0)
+    for part in range(1, parts):
+        added += tl.load(sums + part * d_model + columns, mask=inside, other=0)
+    tl.store(total + columns, added, mask=inside)
+
+
+@triton.jit
+def _grad_rows_kernel(grad, factors, tokens, starts, held, grad_rows, d_model, blocks, has_held: tl.constexpr,  # type: ignore[no-untyped-def]
+                      block: tl.constexpr, tiles: tl.constexpr):
+    """Writes `block` columns of a cell's row: what all rows hold, and to it the sums of the cell's terms in each block of
+    tokens, one after the other."""
+    cell = tl.program_id(1)
+    columns = tl.program_id(0) * block + tl.arange(0, block)
+    inside = columns < d_model
+    row = tl.zeros((block,), tl.float32)
+    if has_held:
+        row = tl.load(held + columns, mask=inside, other=0)
+    of_cell = starts + cell * blocks
+    begin = tl.load(of_cell)
+    if begin < tl.load(of_cell + blocks):
+        for which in range(blocks):
+            end = tl.load(of_cell + which + 1)
+            if begin < end:
+                total = tl.zeros((block,), tl.float32)
+                for first in range(begin, end, 8 * tiles):
+                    for j in tl.static_range(tiles):
+                        places = first + 8 * j + tl.arange(0, 8)
+                        of = tl.load(tokens + tl.minimum(places, end - 1))
+                        numbers = tl.load(grad + of.to(tl.int64)[None, :] * d_model + columns[:, None],
+                                          mask=(places < end)[None, :] & inside[:, None], other=0).to(tl.float32)
+                        terms = tl.load(factors + of)[None, :] * numbers
+                        total = _add_in_order(total, tl.where((places < end)[None, :], terms, -0.0), block)
+                row += total
+            begin = end
+    tl.store(grad_rows + cell.to(tl.int64) * d_model + columns, row.to(grad_rows.dtype.element_ty), mask=inside)
 
 
 @functools.lru_cache(maxsize=64)
@@ -105,17 +146,17 @@ def _launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, **constants: An
         kernel[grid](*arguments, **constants, enable_fp_fusion=False)
 
 
-def _column_sums(rows: Tensor, lengths: Tensor | None, scales: Tensor) -> Tensor:
+def _column_sums(rows: Tensor, lengths: Tensor | None = None, factors: Tensor | None = None) -> Tensor:
     """The sums of all rows, (count, columns) -> (columns), in float64: parts of the rows, added in order."""
     count, d_model = rows.shape
     rows_of_part = max(LEAST_ROWS, -(-count // MOST_PARTS))
     parts = max(1, -(-count // rows_of_part))
     sums = torch.empty((parts, d_model), dtype=torch.float64, device=rows.device)
-    _launch(_part_sums_kernel, (parts, triton.cdiv(d_model, 128)), rows, lengths if lengths is not None else rows, scales, sums,
-            count, d_model, rows_of_part, has_lengths=lengths is not None, block=128)
-    total = sums[0]
-    for part in range(1, parts):
-        total = total + sums[part]
+    total = torch.empty((d_model,), dtype=torch.float64, device=rows.device)
+    column_blocks = triton.cdiv(d_model, COLUMNS_OF_PARTS)
+    _launch(_part_sums_kernel, (parts, column_blocks), rows, lengths, factors, sums, count, d_model, rows_of_part,
+            has_lengths=lengths is not None, block=COLUMNS_OF_PARTS, tiles=TILES_OF_PARTS, num_warps=WARPS_OF_PARTS)
+    _launch(_add_parts_kernel, (column_blocks,), sums, total, parts, d_model, block=COLUMNS_OF_PARTS)
     return total
 
 
@@ -132,7 +173,7 @@ def embed(rows: Tensor, token_bytes: Tensor, lengths: Tensor, ids: Tensor, char_
     scales = _scales(pos_dim, char_dim, length_normalize, z_normalize, epsilon, rows.device)
     subtracts, length_rows = z_normalize and not centered, scales
     if subtracts:
-        mean = _column_sums(rows, None, scales) / rows.shape[0]
+        mean = _column_sums(rows) / rows.shape[0]
         length_rows = (-torch.arange(pos_dim + 1, device=rows.device).unsqueeze(1) * mean).to(torch.float32)
     out = torch.empty((*ids.shape, d_model), dtype=dtype, device=rows.device)
     block = _columns_at_once(d_model)
@@ -148,28 +189,27 @@ def scatter(grad: Tensor, token_bytes: Tensor, lengths: Tensor, ids: Tensor, cha
     code_dim, device = char_dim * pos_dim, grad.device
     grad, ids = grad.reshape(-1, d_model).contiguous(), ids.reshape(-1)
     _check_ids(ids, lengths)
-    scales = _scales(pos_dim, char_dim, length_normalize, z_normalize, epsilon, device)
     of_tokens = lengths.index_select(0, ids)
-    grad_rows = torch.zeros((code_dim, d_model), dtype=torch.float32, device=device)
+    factors = _scales(pos_dim, char_dim, length_normalize, z_normalize, epsilon, device).index_select(0, of_tokens.to(torch.int64))
+    held = None
     if z_normalize and not centered:
-        grad_rows.copy_((0 - _column_sums(grad, of_tokens, scales) / code_dim).to(torch.float32))
+        held = (0 - _column_sums(grad, of_tokens, factors) / code_dim).to(torch.float32)
 
-    # The places of tokens, sorted by the cells that they light and, of a cell, in their order.
-    count, positions = ids.shape[0], torch.arange(pos_dim, device=device)
-    blocks = -(-count // TOKENS_IN_BLOCK)
-    places = torch.arange(count, device=device).unsqueeze(1)
-    cells = token_bytes.index_select(0, ids).to(torch.int64) * pos_dim + positions
-    keys = torch.where((positions < of_tokens.unsqueeze(1)) & (cells < code_dim), cells * blocks + places // TOKENS_IN_BLOCK,
-                       code_dim * blocks)
-    keys, order = torch.sort(keys.reshape(-1), stable=True)
+    # The tokens, sorted by the cells that they light, of a cell by their blocks and, of a block, in their order.
+    count, positions = ids.shape[0], torch.arange(pos_dim, dtype=torch.int32, device=device)
+    blocks = max(1, triton.cdiv(count, TOKENS_IN_BLOCK))
+    block_of = torch.arange(count, dtype=torch.int32, device=device).unsqueeze(1) // TOKENS_IN_BLOCK
+    bytes_of_tokens = token_bytes.index_select(0, ids).to(torch.int32)
+    is_lit = (positions < of_tokens.unsqueeze(1)) & (bytes_of_tokens < char_dim)
+    keys = (bytes_of_tokens * pos_dim + positions) * blocks + block_of
+    keys, order = torch.sort(torch.where(is_lit, keys, code_dim * blocks).reshape(-1), stable=True)
     tokens = (order // pos_dim).to(torch.int32)
-    starts = torch.searchsorted(keys, torch.arange(code_dim * blocks + 1, device=device)).to(torch.int32)
-    factors = scales.index_select(0, of_tokens.to(torch.int64))
-    block = min(256, _columns_at_once(d_model))
-    for which in range(blocks):  # one after the other: so the sums of blocks are added in order
-        _launch(_add_block_kernel, (code_dim, triton.cdiv(d_model, block)), grad, factors, starts, tokens, grad_rows, d_model,
-                which, blocks, block=block)
-    return grad_rows.to(dtype)
+    starts = torch.searchsorted(keys, torch.arange(code_dim * blocks + 1, dtype=torch.int32, device=device), out_int32=True)
+    grad_rows = torch.empty((code_dim, d_model), dtype=dtype, device=device)
+    block = min(COLUMNS_OF_CELL, _columns_at_once(d_model))
+    _launch(_grad_rows_kernel, (triton.cdiv(d_model, block), code_dim), grad, factors, tokens, starts, held, grad_rows, d_model,
+            blocks, has_held=held is not None, block=block, tiles=TILES, num_warps=WARPS)
+    return grad_rows
 
 
 def _check_ids(ids: Tensor, lengths: Tensor) -> None:
