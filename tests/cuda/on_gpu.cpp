@@ -62,7 +62,7 @@ class Device {
   std::vector<void*> memory_;
 };
 
-const std::vector<GpuCase> small_sizes = {{1, 0}, {1, 33}, {3, 31}, {96, 1}, {96, 33}, {40, 1100}};
+const std::vector<GpuCase> small_sizes = {{1, 0}, {1, 33}, {3, 31}, {96, 1}, {96, 33}, {40, 1100}, {512, 33}};
 const std::vector<GpuCase> large_sizes = {{3, 4097},   {96, 4097}, {768, 33},
                                           {768, 4097}, {4096, 31}, {4096, 4097}};
 

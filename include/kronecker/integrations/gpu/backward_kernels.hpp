@@ -62,7 +62,7 @@ struct BlockSumKernel {
   std::size_t d_model;   ///< Length of a row.
   std::uint32_t lanes;   ///< Threads that take a cell's columns of a block.
 
-  static constexpr int phases = 2, most_threads = 512;
+  static constexpr int phases = 2, most_threads = 1024;
   KRONECKER_DEVICE std::uint32_t rounds() const {
     return static_cast<std::uint32_t>((count + tokens_in_block - 1) / tokens_in_block);
   }
@@ -82,7 +82,7 @@ struct BlockSumKernel {
     if (phase == 0) {
       if (group == 0) at(terms, sorted.most_tokens * lanes + lane) = all(-0.0f);
       const std::size_t tokens = left < tokens_in_block ? left : tokens_in_block;
-      KRONECKER_UNROLL_EIGHT
+      KRONECKER_UNROLL_FOUR
       for (std::size_t i = group; i < tokens; i += groups) {
         const float scale = read(sorted.scales, first + i);
         const auto numbers = read_stored<type, columns>(grad_out, (first + i) * d_model + column);
@@ -130,42 +130,29 @@ struct BlockSumKernel {
     return words;
   }
 
-  /// The terms of eight tokens, given their places.
-  KRONECKER_DEVICE void read_terms(char* terms, const Words<4>& places,
-                                   Words<columns> (&some)[places_at_once]) const {
-    const auto bytes_of_token = static_cast<std::uint32_t>(lanes * sizeof(Words<columns>));
-    KRONECKER_UNROLL
-    for (std::uint32_t j = 0; j < places_at_once; ++j) {
-      const std::uint32_t place = places.word[j / 2] >> j % 2 * 16 & 0xffffu;
-      some[j] = at(reinterpret_cast<Words<columns>*>(terms + place * bytes_of_token), 0);
-    }
-  }
-
-  /// The sum of a cell's terms, from zero, in the order of its tokens. It is a chain, and that of the most
-  /// frequent cell takes most of the time: so eight terms are read before the eight before them are added,
-  /// and the places of `ahead` times eight, in the device's memory, before those. Past the end of a list are
-  /// places of -0, which changes no sum.
-  KRONECKER_DEVICE Words<columns> sum_of(Words<columns>* first_term, const std::uint16_t* list,
+  /// The sum of a cell's terms, from zero, in the order of its tokens. They are read eight at once, and their
+  /// places long before, since a list lies in the device's memory; past its end are places of -0, which
+  /// changes no sum.
+  KRONECKER_DEVICE Words<columns> sum_of(Words<columns>* terms, const std::uint16_t* list,
                                          std::uint32_t count_of_cell) const {
-    constexpr std::uint32_t ahead = 4;
-    char* const terms = reinterpret_cast<char*>(first_term);
+    constexpr std::uint32_t ahead = 3;
+    Words<columns> sum = all(0.0f);
     Words<4> places[ahead];
     KRONECKER_UNROLL
     for (std::uint32_t k = 0; k < ahead; ++k)
       if (k * places_at_once < count_of_cell) places[k] = read_words<4>(list + k * places_at_once);
-    Words<columns> some[2][places_at_once];
-    read_terms(terms, places[0], some[0]);
-    Words<columns> sum = all(0.0f);
     for (std::uint32_t first = 0; first < count_of_cell; first += ahead * places_at_once) {
       KRONECKER_UNROLL
       for (std::uint32_t k = 0; k < ahead; ++k) {
-        const std::uint32_t i = first + k * places_at_once, next = i + places_at_once;
+        const std::uint32_t i = first + k * places_at_once, next = i + ahead * places_at_once;
         if (i >= count_of_cell) break;
-        if (i + ahead * places_at_once < count_of_cell)
-          places[k] = read_words<4>(list + i + ahead * places_at_once);
-        if (next < count_of_cell) read_terms(terms, places[(k + 1) % ahead], some[(k + 1) % 2]);
+        Words<columns> some[places_at_once];
         KRONECKER_UNROLL
-        for (std::uint32_t j = 0; j < places_at_once; ++j) add_term(sum, some[k % 2][j]);
+        for (std::uint32_t j = 0; j < places_at_once; ++j)
+          some[j] = at(terms, std::size_t{places[k].word[j / 2] >> j % 2 * 16 & 0xffffu} * lanes);
+        if (next < count_of_cell) places[k] = read_words<4>(list + next);
+        KRONECKER_UNROLL
+        for (std::uint32_t j = 0; j < places_at_once; ++j) add_term(sum, some[j]);
       }
     }
     return sum;

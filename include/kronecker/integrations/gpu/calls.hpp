@@ -65,21 +65,16 @@ void forward(Device& device, const EmbeddingArrays& arrays, Forward call, void* 
   detail::with_type<true>(arrays.type, [&](auto type) {
     constexpr int columns = detail::columns_at_once<type.value>;
     using Columns = std::integral_constant<int, columns>;
-    // A thread takes up to three pieces, but of int8, of which a piece is twice as many columns.
-    constexpr bool is_int8 = type.value == RowType::int8;
+    // A thread takes two pieces where they fit, but of int8, of which a piece is twice as many columns.
     using One = std::integral_constant<int, 1>;
-    using Two = std::integral_constant<int, is_int8 ? 1 : 2>;
-    using Three = std::integral_constant<int, is_int8 ? 1 : 3>;
-    const std::size_t pieces = !is_int8 && width % (warp * columns) == 0 ? width / (warp * columns) : 1;
+    using Two = std::integral_constant<int, type.value == RowType::int8 ? 1 : 2>;
     detail::with_type<false>(call.out_type, [&](auto out_type) {
       if (!is_aligned || width % columns != 0)
         start(type, out_type, One(), One());
-      else if (pieces % 2 == 0)
-        start(type, out_type, Columns(), Two());
-      else if (pieces % 3 == 0)
-        start(type, out_type, Columns(), Three());
-      else
+      else if (width % (2 * warp * columns) != 0)
         start(type, out_type, Columns(), One());
+      else
+        start(type, out_type, Columns(), Two());
     });
   });
 }

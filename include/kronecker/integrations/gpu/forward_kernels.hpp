@@ -55,8 +55,7 @@ struct ForwardKernel {
   Shares shares;           ///< Which part is whose.
   const float* factors;    ///< (N): of the norm; null: there is none.
 
-  static constexpr int phases = 2;
-  static constexpr int most_threads = pieces == 1 ? 1024 : pieces == 2 ? 768 : 512;  // as registers allow
+  static constexpr int phases = 2, most_threads = pieces == 1 ? 1024 : 768;  // as registers allow
   static constexpr bool warps_are_apart = true, takes_whole_warps = pieces > 1;
   static constexpr int columns_of_thread = columns * pieces;
   KRONECKER_DEVICE std::uint32_t rounds() const {

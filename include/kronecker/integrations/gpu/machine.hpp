@@ -31,11 +31,11 @@
 #ifdef KRONECKER_ON_GPU
 #define KRONECKER_DEVICE __device__ __forceinline__
 #define KRONECKER_UNROLL _Pragma("unroll")
-#define KRONECKER_UNROLL_EIGHT _Pragma("unroll 8")
+#define KRONECKER_UNROLL_FOUR _Pragma("unroll 4")
 #else
 #define KRONECKER_DEVICE inline
 #define KRONECKER_UNROLL
-#define KRONECKER_UNROLL_EIGHT
+#define KRONECKER_UNROLL_FOUR
 #endif
 
 /// Tests see every access by defining this: `count` numbers from `pointer` on.

@@ -25,7 +25,7 @@ namespace KRONECKER_NAMESPACE::gpu {
 
 /// How a call is spread over threads; each 0 is chosen. It changes no bit.
 struct Launch {
-  std::uint32_t threads = 0;  ///< Of a block: of a forward pass at most 1,024, of a backward pass 512.
+  std::uint32_t threads = 0;  ///< Of a block: of a forward pass at most 1,024, of a backward pass as many.
   std::uint32_t lanes = 0;    ///< Threads side by side that take the columns of one token or cell.
   std::size_t tokens = 0;     ///< That these threads look up at a time in a forward pass, at most 32.
 };
