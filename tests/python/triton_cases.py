@@ -21,6 +21,8 @@ def same_bits(a, b):
 def main():
     torch.manual_seed(0)
     checked = 0
+    if DEVICE == "cpu":
+        triton_kernels.TILES = 1  # the interpreter takes its time for what is past a list's end
     sizes = [(1, 0), (3, 31), (40, 33)] if DEVICE == "cpu" else [(1, 0), (3, 31), (96, 4097), (768, 4097), (4096, 1025)]
     cases = [(40, 6, *size, dtype) for size, dtype in itertools.product(sizes, (torch.float32, torch.bfloat16, torch.float16))]
     cases += [(40, 6, 4, 1100, torch.float32), (256, 2, 3, 31, torch.float32)]  # two blocks of tokens; all bytes

@@ -19,12 +19,8 @@ from torch import Tensor
 
 TOKENS_IN_BLOCK = 1024
 MOST_PARTS, LEAST_ROWS = 16, 256
-TILES = 2
-TILES_OF_PARTS = 2
-COLUMNS_OF_PARTS = 64
-COLUMNS_OF_CELL = 256
-WARPS = 4
-WARPS_OF_PARTS = 4
+TILES = 4
+COLUMNS_OF_CELL, COLUMNS_OF_PART = 128, 64
 
 
 @triton.jit
@@ -49,7 +45,7 @@ def _embed_kernel(rows, token_bytes, lengths, scales, length_rows, ids, out, d_m
 
 @triton.jit
 def _add_in_order(total, tile, block: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Adds eight columns of numbers, (block, 8), one after the other."""
+    """Adds a tile of numbers, (block, 8), to `block` sums, one after the other: they are read together, but not added so."""
     of_0246, of_1357 = tl.split(tl.reshape(tile, (block, 2, 2, 2)))
     of_04, of_26 = tl.split(of_0246)
     of_15, of_37 = tl.split(of_1357)
@@ -97,8 +93,8 @@ def _add_parts_kernel(sums, total, parts, d_model, block: tl.constexpr):  # type
 
 
 @triton.jit
-def _grad_rows_kernel(grad, factors, tokens, starts, held, grad_rows, d_model, blocks, has_held: tl.constexpr,  # type: ignore[no-untyped-def]
-                      block: tl.constexpr, tiles: tl.constexpr):
+def _grad_rows_kernel(grad, factors, tokens, starts, held, grad_rows, d_model, blocks,  # type: ignore[no-untyped-def]
+                      has_held: tl.constexpr, block: tl.constexpr, tiles: tl.constexpr):
     """Writes `block` columns of a cell's row: what all rows hold, and to it the sums of the cell's terms in each block of
     tokens, one after the other."""
     cell = tl.program_id(1)
@@ -153,10 +149,10 @@ def _column_sums(rows: Tensor, lengths: Tensor | None = None, factors: Tensor | 
     parts = max(1, -(-count // rows_of_part))
     sums = torch.empty((parts, d_model), dtype=torch.float64, device=rows.device)
     total = torch.empty((d_model,), dtype=torch.float64, device=rows.device)
-    column_blocks = triton.cdiv(d_model, COLUMNS_OF_PARTS)
+    column_blocks = triton.cdiv(d_model, COLUMNS_OF_PART)
     _launch(_part_sums_kernel, (parts, column_blocks), rows, lengths, factors, sums, count, d_model, rows_of_part,
-            has_lengths=lengths is not None, block=COLUMNS_OF_PARTS, tiles=TILES_OF_PARTS, num_warps=WARPS_OF_PARTS)
-    _launch(_add_parts_kernel, (column_blocks,), sums, total, parts, d_model, block=COLUMNS_OF_PARTS)
+            has_lengths=lengths is not None, block=COLUMNS_OF_PART, tiles=TILES)
+    _launch(_add_parts_kernel, (column_blocks,), sums, total, parts, d_model, block=COLUMNS_OF_PART)
     return total
 
 
@@ -190,7 +186,8 @@ def scatter(grad: Tensor, token_bytes: Tensor, lengths: Tensor, ids: Tensor, cha
     grad, ids = grad.reshape(-1, d_model).contiguous(), ids.reshape(-1)
     _check_ids(ids, lengths)
     of_tokens = lengths.index_select(0, ids)
-    factors = _scales(pos_dim, char_dim, length_normalize, z_normalize, epsilon, device).index_select(0, of_tokens.to(torch.int64))
+    scales = _scales(pos_dim, char_dim, length_normalize, z_normalize, epsilon, device)
+    factors = scales.index_select(0, of_tokens.to(torch.int64))
     held = None
     if z_normalize and not centered:
         held = (0 - _column_sums(grad, of_tokens, factors) / code_dim).to(torch.float32)
@@ -208,7 +205,7 @@ def scatter(grad: Tensor, token_bytes: Tensor, lengths: Tensor, ids: Tensor, cha
     grad_rows = torch.empty((code_dim, d_model), dtype=dtype, device=device)
     block = min(COLUMNS_OF_CELL, _columns_at_once(d_model))
     _launch(_grad_rows_kernel, (triton.cdiv(d_model, block), code_dim), grad, factors, tokens, starts, held, grad_rows, d_model,
-            blocks, has_held=held is not None, block=block, tiles=TILES, num_warps=WARPS)
+            blocks, has_held=held is not None, block=block, tiles=TILES)
     return grad_rows
 
 
