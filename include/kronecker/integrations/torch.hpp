@@ -92,14 +92,13 @@ class KroneckerEmbeddingImpl : public torch::nn::Cloneable<KroneckerEmbeddingImp
  public:
   /// The embedding of `vocabulary` under `encoder`, of any sizes, with normal weights of deviation 1 /
   /// sqrt(D) from torch's generator. Of torch's options, num_embeddings must be the vocabulary's size, and
-  /// padding_idx may be given. Throws std::invalid_argument for other sizes, for rounded codes and for what
-  /// has no meaning without a table: max_norm, scale_grad_by_freq, sparse and given weights.
+  /// padding_idx may be given. Throws std::invalid_argument for other sizes and for what has no meaning without
+  /// a table: max_norm, scale_grad_by_freq, sparse and given weights.
   KroneckerEmbeddingImpl(const DynamicEncoder& encoder, const Vocabulary& vocabulary,
                          const torch::nn::EmbeddingOptions& torch_options)
       : options(torch_options),
         encoder_(encoder.char_dim(), encoder.pos_dim(), encoder.options()),
         token_bytes_(without_padding(vocabulary, checked_padding(options, vocabulary)), encoder) {
-    detail::check_code(encoder_);
     const auto shared = std::make_shared<const TokenBytes>(token_bytes_);
     const auto tensor_of = [&](std::span<const std::uint8_t> values, std::vector<std::int64_t> shape) {
       return torch::from_blob(
@@ -180,7 +179,7 @@ class KroneckerEmbeddingImpl : public torch::nn::Cloneable<KroneckerEmbeddingImp
   kronecker::KroneckerEmbedding<float> embedding() const {
     const LearnedProjection learned = learned_projection();
     kronecker::detail::check_finite(learned, "weight");
-    return {encoder_, token_bytes_, ProjectionRows<float>(learned, encoder_.options().z_normalize)};
+    return {encoder_, token_bytes_, ProjectionRows<float>(learned, encoder_.centers_rows())};
   }
 
   /// Puts other weights there, as `import_projection` reads them. Throws std::invalid_argument if a size does

@@ -23,15 +23,8 @@
 namespace KRONECKER_NAMESPACE::torch_module {
 namespace detail {
 
-/// Throws std::invalid_argument if codes are rounded, which these functions do not do.
-inline void check_code(const DynamicEncoder& encoder) {
-  if (encoder.options().rounding != CodeRounding::exact)
-    kronecker::detail::fail<std::invalid_argument>("rounded codes are not supported with LibTorch");
-}
-
 inline void check_rows(const torch::Tensor& rows, const TokenTensors& tokens, const DynamicEncoder& encoder) {
   using kronecker::detail::fail;
-  check_code(encoder);
   if (rows.dim() != 2 || rows.size(0) != encoder.code_dim() || rows.size(1) < 1)
     fail<std::invalid_argument>("rows of ", c10::str(rows.sizes()), " are not (", encoder.code_dim(),
                                 ", d_model)");
@@ -64,8 +57,8 @@ inline void check_ids(const torch::Tensor& ids, std::int64_t vocab_size) {
                                              index, " is outside the vocabulary of ", vocab_size, " tokens");
 }
 
-/// Ids of one dimension -> (N, columns).
-inline torch::Tensor embed_flat(const torch::Tensor& rows, const TokenTensors& tokens,
+/// Ids of one dimension -> (N, columns), of codes whose mean no row of the length takes care of.
+inline torch::Tensor embed_without_length_rows(const torch::Tensor& rows, const TokenTensors& tokens,
                                 const torch::Tensor& ids, const DynamicEncoder& encoder) {
   const bool checks_ids = rows.is_cpu() && has_kernels(rows);
   if (ids.is_cpu() && !checks_ids) check_ids(ids, tokens.size());  // on other devices, index_select does
@@ -74,6 +67,28 @@ inline torch::Tensor embed_flat(const torch::Tensor& rows, const TokenTensors& t
   return Embed::apply(rows, c10::make_intrusive<Call>(
                                 encoder, TokenTensors{here.bytes.contiguous(), here.lengths.contiguous()},
                                 ids.to(rows.device()).contiguous()));
+}
+
+/// Ids of one dimension -> (N, columns). Of rounded codes, a_L * (sum of the lit rows + r_L), where the row of
+/// the length, r_L, is a multiple of the mean row.
+inline torch::Tensor embed_flat(const torch::Tensor& rows, const TokenTensors& tokens,
+                                const torch::Tensor& ids, const DynamicEncoder& encoder) {
+  if (!encoder.has_length_rows()) return embed_without_length_rows(rows, tokens, ids, encoder);
+  const torch::Tensor exact = rows.scalar_type() == torch::kDouble ? rows : rows.to(torch::kFloat);
+  const DynamicEncoder of_ones(encoder.char_dim(), encoder.pos_dim(),
+                               {.length_normalize = false, .z_normalize = false});
+  const torch::Tensor sums = embed_without_length_rows(exact, tokens, ids, of_ones);
+  const torch::Tensor lengths =
+      tokens.lengths.to(rows.device()).index_select(0, ids.to(rows.device())).to(torch::kLong);
+  const auto of_length = [&](const std::vector<double>& values) {
+    return torch::tensor(values, torch::kDouble).to(exact.options()).index_select(0, lengths).unsqueeze(1);
+  };
+  std::vector<double> factors, scales;
+  for (int length = 0; length <= encoder.pos_dim(); ++length) {
+    factors.push_back(encoder.length_row_factor(length));
+    scales.push_back(encoder.scale(length));
+  }
+  return ((sums + of_length(factors) * exact.mean(0)) * of_length(scales)).to(rows.scalar_type());
 }
 
 }  // namespace detail
@@ -108,12 +123,18 @@ inline torch::Tensor logits(const torch::Tensor& rows, const TokenTensors& token
                                 " is expected");
   std::vector<std::int64_t> shape = hidden.sizes().vec();
   shape.back() = tokens.size();
+  const torch::ScalarType exact = rows.scalar_type() == torch::kDouble ? torch::kDouble : torch::kFloat;
+  const torch::Tensor states = hidden.reshape({-1, d_model}).to(exact);
+  const torch::Tensor all = torch::arange(tokens.size(), torch::dtype(torch::kLong).device(rows.device()));
+  if (states.size(0) == 0) return hidden.new_empty(shape);
+  // Without kernels sums cost most, and those of many states are longer than the embeddings.
+  if (!detail::has_kernels(rows) && states.size(0) > d_model) {
+    const torch::Tensor table = detail::embed_flat(rows.to(exact), tokens, all, encoder);
+    return states.matmul(table.t()).to(hidden.scalar_type()).reshape(shape);
+  }
   // A product with an embedding is the embedding made of products: first those with the rows, then their
   // sums.
-  const torch::ScalarType exact = rows.scalar_type() == torch::kDouble ? torch::kDouble : torch::kFloat;
-  const torch::Tensor products = rows.to(exact).matmul(hidden.reshape({-1, d_model}).t().to(exact));
-  const torch::Tensor all = torch::arange(tokens.size(), torch::dtype(torch::kLong).device(rows.device()));
-  if (products.size(1) == 0) return hidden.new_empty(shape);
+  const torch::Tensor products = rows.to(exact).matmul(states.t());
   return detail::embed_flat(products, tokens, all, encoder).t().to(hidden.scalar_type()).reshape(shape);
 }
 
