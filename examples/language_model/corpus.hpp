@@ -38,6 +38,12 @@ class Corpus {
   }
 
   std::size_t size() const { return ids_.size(); }
+  /// How often each token of the vocabulary is there, (V).
+  torch::Tensor token_counts(TokenId vocab_size) const {
+    std::vector<std::int64_t> counts(static_cast<std::size_t>(vocab_size));
+    for (const TokenId id : ids_) ++counts[static_cast<std::size_t>(id)];
+    return torch::tensor(counts);
+  }
   /// Sequences without overlap.
   std::size_t sequences() const { return (ids_.size() - 1) / context_; }
 

@@ -28,7 +28,9 @@ std::size_t first_bad_byte(std::string_view text) {
   return text.size() - rest.size();
 }
 
-void write_tokens(const fs::path& path, const fs::path& text_path, const examples::Tokenizer& tokenizer) {
+/// Returns the bytes of the text.
+std::size_t write_tokens(const fs::path& path, const fs::path& text_path,
+                         const examples::Tokenizer& tokenizer) {
   const std::string text = examples::read_file(text_path);
   if (text.empty())
     throw kronecker::FileError(kronecker::shown_text(text_path.string()) + ": the text is empty");
@@ -38,6 +40,12 @@ void write_tokens(const fs::path& path, const fs::path& text_path, const example
   const std::vector<kronecker::TokenId> ids = tokenizer.encode(text);
   kronecker::write_npy(path, std::span<const kronecker::TokenId>(ids), std::array{ids.size()});
   fmt::print("{}: {} tokens\n", kronecker::shown_text(path.string()), ids.size());
+  return text.size();
+}
+
+void write_json(const fs::path& path, const nlohmann::json& value) {
+  const std::string text = value.dump() + "\n";
+  kronecker::replace_file(path, [&](std::ostream& file) { file << text; });
 }
 
 std::string lower_case(std::string text) {
@@ -80,17 +88,17 @@ int main(int argc, char** argv) {
   program.add_option("--tokenizer", tokenizer_path, "SentencePiece model")
       ->type_name("FILE")
       ->capture_default_str();
-  program.add_option("--output", output, "Folder for train.npy, validation.npy and prompts.json")
+  program.add_option("--output", output, "Folder for train.npy, validation.npy, prompts.json and text.json")
       ->type_name("FOLDER")
       ->required();
   return examples::run_program(program, argc, argv, [&] {
     const examples::Tokenizer tokenizer(tokenizer_path);
     examples::create_folder(output);
-    write_tokens(output / "validation.npy", validation, tokenizer);
+    const std::size_t validation_bytes = write_tokens(output / "validation.npy", validation, tokenizer);
     write_tokens(output / "train.npy", text, tokenizer);
     const auto prompts = nlohmann::json::parse(examples::read_file(LANGUAGE_MODEL_DIR "/prompts.json"));
-    const std::string with_ids = with_tokens(prompts, tokenizer).dump() + "\n";
-    kronecker::replace_file(output / "prompts.json", [&](std::ostream& file) { file << with_ids; });
+    write_json(output / "prompts.json", with_tokens(prompts, tokenizer));
+    write_json(output / "text.json", {{"validation_bytes", validation_bytes}});
     return 0;
   });
 }

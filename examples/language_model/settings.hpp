@@ -13,13 +13,55 @@
 
 namespace language_model {
 
-/// The input layers that are compared, and what their output heads are.
-inline const std::vector<std::string> arms = {
-    "table-tied",        // an embedding table that is the output head too
-    "table-untied",      // a table, and a head of its own
-    "kronecker-untied",  // a Kronecker embedding, and a head of its own: the paper's arm
-    "kronecker-tied",  // a Kronecker embedding, whose weights are the additive head too, with a learned gain
+enum class Input {
+  table,       ///< An embedding table.
+  kronecker,   ///< A Kronecker embedding.
+  production,  ///< One of codes rounded to bfloat16, with an RMS norm behind (arXiv 2606.07404).
 };
+
+enum class Head {
+  tied,   ///< The input layer's weights: a tied table, or the additive head with a learned gain.
+  dense,  ///< A head of its own.
+};
+
+constexpr int no_correction = -1;
+
+/// What is compared: an input layer and an output head.
+struct Arm {
+  std::string name;
+  Input input;
+  Head head;
+  int rank = no_correction;  ///< Of what corrects the head: 0 for a learned bias alone, which starts as the
+                             ///< logarithm of the tokens' shares of the training text.
+  int own_rows = 0;          ///< How many of the commonest tokens have rows of their own.
+};
+
+inline const std::vector<Arm> arms = {
+    {"table-tied", Input::table, Head::tied},
+    {"table-tied-bias", Input::table, Head::tied, 0},
+    {"table-untied", Input::table, Head::dense},
+    {"table-untied-bias", Input::table, Head::dense, 0},
+    {"kronecker-untied", Input::kronecker, Head::dense},  // the paper's arm
+    {"kronecker-own-rows", Input::kronecker, Head::dense, no_correction, 1000},
+    {"production-untied", Input::production, Head::dense},
+    {"kronecker-tied", Input::kronecker, Head::tied},
+    {"kronecker-tied-bias", Input::kronecker, Head::tied, 0},
+    {"kronecker-corrected-16", Input::kronecker, Head::tied, 16},
+    {"kronecker-corrected-64", Input::kronecker, Head::tied, 64},
+};
+
+inline std::vector<std::string> arm_names() {
+  std::vector<std::string> names;
+  for (const Arm& arm : arms) names.push_back(arm.name);
+  return names;
+}
+
+/// The arm of a name. Throws std::invalid_argument if there is none.
+inline const Arm& arm_of(const std::string& name) {
+  for (const Arm& arm : arms)
+    if (arm.name == name) return arm;
+  throw std::invalid_argument(fmt::format("there is no arm '{}'", name));
+}
 
 struct Settings {
   std::string arm = "table-tied";
@@ -31,26 +73,27 @@ struct Settings {
   int context = 128;  ///< Tokens in a sequence.
   int pos_dim = 16;
   // The training.
-  int steps = 800;
+  int steps = 400;
   int batch = 16;        ///< Sequences in a step.
   int micro_batch = 16;  ///< Of these, how many are in memory at a time.
   double learning_rate = 3e-3;
   double last_learning_rate = 3e-4;  ///< At the end of the cosine.
-  int warm_up = 40;                  ///< Steps in which the learning rate rises from 0.
+  int warm_up = 20;                  ///< Steps in which the learning rate rises from 0.
   double weight_decay = 0.1;         ///< Of matrices.
   double largest_gradient = 1.0;     ///< Norm to which the gradient is clipped.
   // The watching.
-  int evaluate_every = 40;        ///< Steps.
+  int evaluate_every = 20;        ///< Steps.
   int evaluation_tokens = 16384;  ///< Of the validation text, each time.
   int final_tokens = 131072;      ///< At the end.
-  int checkpoint_every = 100;
+  int checkpoint_every = 25;      ///< Steps; the work of less than a minute.
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Settings, arm, seed, layers, heads, d_model, context, pos_dim, steps,
                                    batch, micro_batch, learning_rate, last_learning_rate, warm_up,
                                    weight_decay, largest_gradient, evaluate_every, evaluation_tokens,
                                    final_tokens, checkpoint_every)
 
-/// A named configuration: "small" for one core of a CPU, "gpt2" for a CUDA device, "tiny" for a test.
+/// A named configuration: "small" for one core of a CPU, "medium" and "gpt2" for a CUDA device, "tiny" for a
+/// test.
 inline Settings configuration(const std::string& name) {
   Settings settings;
   if (name == "small") return settings;
@@ -64,8 +107,24 @@ inline Settings configuration(const std::string& name) {
     settings.checkpoint_every = 5;
     return settings;
   }
+  if (name == "medium") {
+    settings.layers = settings.heads = 8;
+    settings.d_model = 512;
+    settings.context = 256;
+    settings.steps = 600;
+    settings.batch = settings.micro_batch = 64;
+    settings.learning_rate = 1e-3;
+    settings.last_learning_rate = 1e-4;
+    settings.warm_up = 60;
+    settings.evaluate_every = 50;
+    settings.evaluation_tokens = 65536;
+    settings.final_tokens = 1 << 18;
+    settings.checkpoint_every = 200;
+    return settings;
+  }
   if (name != "gpt2")
-    throw std::invalid_argument(fmt::format("the configuration '{}' is none of small, gpt2 and tiny", name));
+    throw std::invalid_argument(
+        fmt::format("the configuration '{}' is none of small, medium, gpt2 and tiny", name));
   settings.layers = settings.heads = 12;
   settings.d_model = 768;
   settings.context = 1024;
@@ -78,6 +137,7 @@ inline Settings configuration(const std::string& name) {
   settings.evaluate_every = 100;
   settings.evaluation_tokens = 131072;
   settings.final_tokens = 1 << 20;
+  settings.checkpoint_every = 20;
   return settings;
 }
 

@@ -34,17 +34,20 @@ inline double learning_rate(const Settings& settings, int step) {
 
 class Training {
  public:
+  /// `validation_bytes`: of the validation text.
   Training(const Settings& settings, const kronecker::Vocabulary& vocabulary, const Corpus& text,
-           const Corpus& validation, torch::Device device)
+           const Corpus& validation, std::int64_t validation_bytes, torch::Device device)
       : settings_(settings),
         text_(text),
         validation_(validation),
         device_(device),
-        model_(settings, vocabulary),
+        model_(settings, vocabulary, text.token_counts(vocabulary.size())),
         run_(settings) {
     run_["vocabulary_tokens"] = vocabulary.size();
     run_["training_tokens"] = text.size();
     run_["validation_tokens"] = validation.size();
+    run_["validation_bytes"] = validation_bytes;
+    tokens_a_byte_ = static_cast<double>(validation.size()) / static_cast<double>(validation_bytes);
     model_->to(device);
     std::vector<Tensor> matrices, vectors;
     for (const Tensor& parameter : model_->parameters())
@@ -90,9 +93,12 @@ class Training {
     curve.push_back(point(step));
     curve.back()["training_loss"] = loss;
     const ParameterCounts counts = count_parameters(model_);
+    const double final_loss = validation_loss(settings_.final_tokens);
     return {{"run", run_},
+            {"device", device_.is_cuda() ? "cuda" : "cpu"},
             {"curve", curve},
-            {"validation_loss", validation_loss(settings_.final_tokens)},
+            {"validation_loss", final_loss},
+            {"bits_per_byte", final_loss * tokens_a_byte_ / std::numbers::ln2},
             {"parameters", {{"input", counts.input}, {"head", counts.head}, {"body", counts.body}}}};
   }
 
@@ -174,7 +180,8 @@ class Training {
   torch::Device device_;
   Gpt model_;
   std::unique_ptr<torch::optim::AdamW> optimizer_;
-  nlohmann::json run_;  // what makes it this run and no other
+  nlohmann::json run_;        // what makes it this run and no other
+  double tokens_a_byte_ = 0;  // of the validation text
 };
 
 }  // namespace language_model

@@ -21,16 +21,19 @@ refused() {
   grep -qF -- "$expected" "$scratch/err" || fail "expected '$expected', found '$(cat "$scratch/err")'"
 }
 
-for arm in table-tied table-untied kronecker-untied kronecker-tied; do
-  train "$scratch/whole-$arm" --arm $arm >/dev/null 2>&1 || fail "$arm does not train"
+mapfile -t arms < <("$programs/language_model" arms)
+for arm in "${arms[@]}"; do
+  train "$scratch/few-$arm" --arm "$arm" --steps 10 >/dev/null 2>"$scratch/log" || fail "$arm does not train: $(cat "$scratch/log")"
 done
-train "$scratch/again" --arm kronecker-tied >/dev/null 2>&1
-cmp "$scratch/whole-kronecker-tied/result.json" "$scratch/again/result.json" || fail "the same seed, another curve"
-train "$scratch/again" --arm kronecker-tied 2>&1 | grep -q "this run is complete" || fail "a complete run is not noticed"
+arm=kronecker-corrected-16
+train "$scratch/whole" --arm $arm >/dev/null 2>&1
+train "$scratch/again" --arm $arm >/dev/null 2>&1
+cmp "$scratch/whole/result.json" "$scratch/again/result.json" || fail "the same seed, another curve"
+train "$scratch/again" --arm $arm 2>&1 | grep -q "this run is complete" || fail "a complete run is not noticed"
 
 last=""
 for ((kills = 0; kills < 10; ++kills)); do
-  "$programs/language_model" train "$scratch/data" --config tiny --output "$scratch/killed" --arm kronecker-tied \
+  "$programs/language_model" train "$scratch/data" --config tiny --output "$scratch/killed" --arm $arm \
     >/dev/null 2>>"$scratch/killed.log" &
   run=$!
   # The run is killed somewhere after it has got on, as its checkpoint says.
@@ -44,14 +47,24 @@ for ((kills = 0; kills < 10; ++kills)); do
   last=$(stat -c %i "$scratch/killed/checkpoint")
 done
 rm -f "$scratch/killed/result.json"  # a fast machine may be through already
-train "$scratch/killed" --arm kronecker-tied >/dev/null 2>>"$scratch/killed.log"
+train "$scratch/killed" --arm $arm >/dev/null 2>>"$scratch/killed.log"
 grep -q "goes on after step" "$scratch/killed.log" || fail "no run went on from a checkpoint"
-cmp "$scratch/whole-kronecker-tied/result.json" "$scratch/killed/result.json" || fail "killed runs end otherwise"
+cmp "$scratch/whole/result.json" "$scratch/killed/result.json" || fail "killed runs end otherwise"
 
-"$programs/language_model" report "$scratch"/whole-*/result.json --output "$scratch/report"
-for arm in table-tied table-untied kronecker-untied kronecker-tied; do
-  grep -q "| $arm | " "$scratch/report/results.md" || fail "$arm is not in the report"
+# Learning rates, the report, and a study that goes on from one.
+for rate in 0.003 0.00001; do
+  train "$scratch/rate-$rate" --arm $arm --steps 10 --seed 9 --learning-rate $rate >/dev/null 2>&1
 done
+best=$("$programs/language_model" best-rate "$scratch"/rate-*/result.json)
+[ "$best" = 0.003 ] || fail "the best rate is $best"
+"$programs/language_model" report "$scratch"/few-*/result.json --rates "$scratch"/rate-*/result.json --output "$scratch/report"
+for name in "${arms[@]}"; do
+  grep -q "^| $name | " "$scratch/report/results.md" || fail "$name is not in the report"
+done
+train "$scratch/finished" --arm $arm --steps 10 --finished "$scratch/report/results.json" | grep -q "taken from" ||
+  fail "a run of a report is repeated"
+refused "$programs/language_model" report "$scratch"/few-$arm/result.json "$scratch/whole/result.json" --output "$scratch/bad" \
+  "its settings are not those of the other runs"
 
 # Bad input.
 : >"$scratch/empty.txt"
@@ -62,18 +75,18 @@ refused train "$scratch/bad" --seed 1 --tokenizer "$scratch/latin.txt" "latin.tx
 refused train "$scratch/bad" --arm nothing "nothing"
 mkdir -p "$scratch/short"
 cp "$scratch/again/checkpoint" "$scratch/short/checkpoint"
-refused train "$scratch/short" --arm table-tied 'this is of a run with arm "kronecker-tied", not "table-tied"'
+refused train "$scratch/short" --arm table-tied "this is of a run with arm \"$arm\", not \"table-tied\""
 cmp "$scratch/again/checkpoint" "$scratch/short/checkpoint" || fail "a refused checkpoint was changed"
 for size in 0 100 20000; do
   head -c $size "$scratch/again/checkpoint" >"$scratch/short/checkpoint"
-  refused train "$scratch/short" --arm kronecker-tied "not a complete checkpoint"
+  refused train "$scratch/short" --arm $arm "not a complete checkpoint"
 done
 # A disk that takes no more than 50 kB of a file: the old checkpoint stays.
-on_full_disk() { (trap '' XFSZ; ulimit -f 50; train "$scratch/short" --arm kronecker-tied); }
+on_full_disk() { (trap '' XFSZ; ulimit -f 50; train "$scratch/short" --arm $arm); }
 rm "$scratch/short/checkpoint"
 refused on_full_disk "checkpoint"
 [ ! -e "$scratch/short/checkpoint" ] || fail "half a checkpoint was left"
-"$programs/language_model" train "$scratch/data" --config tiny --output "$scratch/short" --arm kronecker-tied >/dev/null 2>&1 &
+"$programs/language_model" train "$scratch/data" --config tiny --output "$scratch/short" --arm $arm >/dev/null 2>&1 &
 for ((waits = 0; waits < 1000; ++waits)); do [ ! -e "$scratch/short/checkpoint" ] || break; sleep 0.02; done
 kill -9 $! || true
 wait $! 2>/dev/null || true

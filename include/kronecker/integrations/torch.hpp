@@ -92,8 +92,8 @@ class KroneckerEmbeddingImpl : public torch::nn::Cloneable<KroneckerEmbeddingImp
  public:
   /// The embedding of `vocabulary` under `encoder`, of any sizes, with normal weights of deviation 1 /
   /// sqrt(D) from torch's generator. Of torch's options, num_embeddings must be the vocabulary's size, and
-  /// padding_idx may be given. Throws std::invalid_argument for other sizes and for what has no meaning without
-  /// a table: max_norm, scale_grad_by_freq, sparse and given weights.
+  /// padding_idx may be given. Throws std::invalid_argument for other sizes and for what has no meaning
+  /// without a table: max_norm, scale_grad_by_freq, sparse and given weights.
   KroneckerEmbeddingImpl(const DynamicEncoder& encoder, const Vocabulary& vocabulary,
                          const torch::nn::EmbeddingOptions& torch_options)
       : options(torch_options),

@@ -59,7 +59,7 @@ inline void check_ids(const torch::Tensor& ids, std::int64_t vocab_size) {
 
 /// Ids of one dimension -> (N, columns), of codes whose mean no row of the length takes care of.
 inline torch::Tensor embed_without_length_rows(const torch::Tensor& rows, const TokenTensors& tokens,
-                                const torch::Tensor& ids, const DynamicEncoder& encoder) {
+                                               const torch::Tensor& ids, const DynamicEncoder& encoder) {
   const bool checks_ids = rows.is_cpu() && has_kernels(rows);
   if (ids.is_cpu() && !checks_ids) check_ids(ids, tokens.size());  // on other devices, index_select does
   const TokenTensors here = tokens.to(rows.device());
@@ -69,8 +69,8 @@ inline torch::Tensor embed_without_length_rows(const torch::Tensor& rows, const 
                                 ids.to(rows.device()).contiguous()));
 }
 
-/// Ids of one dimension -> (N, columns). Of rounded codes, a_L * (sum of the lit rows + r_L), where the row of
-/// the length, r_L, is a multiple of the mean row.
+/// Ids of one dimension -> (N, columns). Of rounded codes, a_L * (sum of the lit rows + r_L), where the row
+/// of the length, r_L, is a multiple of the mean row.
 inline torch::Tensor embed_flat(const torch::Tensor& rows, const TokenTensors& tokens,
                                 const torch::Tensor& ids, const DynamicEncoder& encoder) {
   if (!encoder.has_length_rows()) return embed_without_length_rows(rows, tokens, ids, encoder);
