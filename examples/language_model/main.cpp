@@ -101,10 +101,12 @@ int train(const TrainOptions& options) {
     return 0;
   }
   nlohmann::json result = training.run(options.output / "checkpoint");
-  const auto prompts = nlohmann::json::parse(examples::read_file(options.data / "prompts.json"));
-  PromptEvaluation evaluation(training.model(), vocabulary, device);
-  result["misspelled_pairs"] = evaluation.misspelled_pairs(prompts.at("pairs"));
-  result["continuations"] = evaluation.continuations(prompts.at("generation"));
+  if (!options.is_quarter) {
+    const auto prompts = nlohmann::json::parse(examples::read_file(options.data / "prompts.json"));
+    PromptEvaluation evaluation(training.model(), vocabulary, device);
+    result["misspelled_pairs"] = evaluation.misspelled_pairs(prompts.at("pairs"));
+    result["continuations"] = evaluation.continuations(prompts.at("generation"));
+  }
   training.model()->tokens->save_embedding(options.output / "embedding.kron");
   write_json(result_path, result);
   fmt::print("{} seed {}, learning rate {}: validation loss {:.4f}, {:.4f} bits a byte\n", settings.arm,
@@ -140,7 +142,8 @@ int main(int argc, char** argv) {
   training->add_option("--steps", options.steps, "Number of steps, if not the configuration's")
       ->type_name("NUMBER")
       ->transform(examples::whole_number(1, 1000000000));
-  training->add_flag("--quarter", options.is_quarter, "A quarter of the steps, to choose a learning rate by");
+  training->add_flag("--quarter", options.is_quarter,
+                     "A quarter of the steps and no prompts: to choose a learning rate by");
   training->add_option("--learning-rate", options.learning_rate, "Learning rate, if not the configuration's")
       ->type_name("NUMBER")
       ->check(CLI::PositiveNumber);
@@ -164,6 +167,7 @@ int main(int argc, char** argv) {
   report->add_option("--output", report_folder, "Folder for results.md, results.json and curves.tsv")
       ->type_name("FOLDER")
       ->required();
+  CLI::App* list = program.add_subcommand("arms", "List the arms");
   CLI::App* best =
       program.add_subcommand("best-rate", "Print the learning rate of the run with the least loss");
   best->add_option("RESULT", results, "result.json of each run")->required();

@@ -60,7 +60,7 @@ inline double rate_of(const Json& result) { return result["run"]["learning_rate"
 /// The result in a file. Throws FileError if it is none.
 inline Json read_result(const std::filesystem::path& path) {
   const Json result = Json::parse(examples::read_file(path), nullptr, false);
-  if (!result.is_object() || !result.contains("curve") || !result.contains("misspelled_pairs"))
+  if (!result.is_object() || !result.contains("curve") || !result.contains("validation_loss"))
     throw kronecker::FileError(kronecker::shown_text(path.string()) + ": not the result of a run");
   return result;
 }
@@ -91,6 +91,7 @@ inline Runs read_runs(const std::vector<std::filesystem::path>& paths) {
     const auto refuse = [&](const std::string& why) {
       throw kronecker::FileError(kronecker::shown_text(path.string()) + ": " + why);
     };
+    if (!result.contains("misspelled_pairs")) refuse("the run was one to choose a learning rate by");
     if (shared.is_null()) shared = shared_settings(result);
     if (shared_settings(result) != shared) refuse("its settings are not those of the other runs");
     const auto arm = result["run"].at("arm").get<std::string>();

@@ -42,6 +42,7 @@ inline const std::vector<Arm> arms = {
     {"table-untied", Input::table, Head::dense},
     {"table-untied-bias", Input::table, Head::dense, 0},
     {"kronecker-untied", Input::kronecker, Head::dense},  // the paper's arm
+    {"kronecker-untied-bias", Input::kronecker, Head::dense, 0},
     {"kronecker-own-rows", Input::kronecker, Head::dense, no_correction, 1000},
     {"production-untied", Input::production, Head::dense},
     {"kronecker-tied", Input::kronecker, Head::tied},

@@ -173,6 +173,37 @@ TEST_CASE("our kernels and torch's operations agree, forward and backward") {
   }
 }
 
+TEST_CASE("rounded codes are the production layer's, forward and in the head") {
+  for (const std::string name : {"rounded_d8_p8", "rounded_mean_d8_p8"})
+    for (const torch::ScalarType type : {torch::kFloat, torch::kDouble}) {
+      const CodeOptions options{.rounding = kronecker::CodeRounding::bfloat16};
+      KroneckerEmbedding module(GoldenEncoder(options), test_support::golden_vocabulary(), 8);
+      module->set_projection(LearnedProjection::from_torch(golden_matrix(name + "_weight_bf16_as_f32.npy")));
+      module->to(type);
+      const Tensor table = golden_tensor(name + "_table.npy");
+      const double largest = table.abs().max().item<double>();
+      CHECK(max_difference(module(torch::arange(64)), table) <= 2e-5 * largest);
+      CHECK(max_difference(to_tensor(module->embedding().table()), table) <= 2e-5 * largest);
+      const Tensor states = torch::eye(8, type);  // whose logits are the table's columns
+      CHECK(max_difference(module->logits(states), table.t()) <= 2e-5 * largest);
+    }
+}
+
+TEST_CASE("torch's operations give few and many hidden states the same logits and gradients") {
+  KroneckerEmbedding module = golden_module();
+  module->to(torch::kDouble);
+  torch::manual_seed(3);
+  const Tensor states = torch::randn({12, 8}, torch::kDouble);  // more than d_model, and in halves
+  const Tensor upstream = torch::randn({12, 64}, torch::kDouble), rows = module->projection->rows;
+  const Tensor all = module->logits(states);
+  const Tensor halves =
+      torch::cat({module->logits(states.slice(0, 0, 6)), module->logits(states.slice(0, 6))});
+  CHECK(max_difference(all, halves) <= 1e-12 * all.abs().max().item<double>());
+  const Tensor expected = gradient_of(halves, upstream, rows);
+  CHECK(max_difference(gradient_of(all, upstream, rows), expected) <=
+        1e-12 * expected.abs().max().item<double>());
+}
+
 TEST_CASE("a head is tied to the weights, and a gain is learned by multiplying its input") {
   KroneckerEmbedding module = golden_module();
   const Tensor states = torch::randn({2, 3, 8});
