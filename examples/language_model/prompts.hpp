@@ -10,6 +10,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <map>
 #include <sstream>
@@ -34,20 +36,30 @@ class PromptEvaluation {
   /// Clean and misspelled prompts: how often the likeliest next token stays the same, the divergence of the
   /// next token's distributions in nats, and the cosine of the last hidden states; by category and in all.
   nlohmann::json misspelled_pairs(const nlohmann::json& pairs) {
+    std::vector<Prompt> clean, changed;
+    for (const auto& pair : pairs) {
+      clean.push_back({pair[1], {}});
+      changed.push_back({pair[2], {}});
+    }
+    const NextTokens of_clean = next_tokens(clean), of_changed = next_tokens(changed);
+    const Tensor clean_log = torch::log_softmax(of_clean.logits, 1),
+                 changed_log = torch::log_softmax(of_changed.logits, 1);
+    const Tensor kept = (of_clean.likeliest() == of_changed.likeliest()).to(torch::kDouble);
+    const Tensor divergence = (clean_log.exp() * (clean_log - changed_log)).sum(1);
+    const Tensor cosine = torch::cosine_similarity(of_clean.hidden, of_changed.hidden, 1);
+
     struct Sums {
       double count = 0, kept = 0, divergence = 0, cosine = 0;
     };
     std::map<std::string, Sums> categories;
-    for (const auto& pair : pairs) {
-      const auto [clean, clean_hidden] = next_token({pair[1], {}});
-      const auto [changed, changed_hidden] = next_token({pair[2], {}});
-      const Tensor clean_log = torch::log_softmax(clean, 0), changed_log = torch::log_softmax(changed, 0);
-      for (const std::string& category : {pair[0].get<std::string>(), std::string("all")}) {
+    for (std::size_t i = 0; i < pairs.size(); ++i) {
+      const auto row = static_cast<std::int64_t>(i);
+      for (const std::string& category : {pairs[i][0].get<std::string>(), std::string("all")}) {
         Sums& sums = categories[category];
         sums.count += 1;
-        sums.kept += clean.argmax().item<int>() == changed.argmax().item<int>() ? 1 : 0;
-        sums.divergence += (clean_log.exp() * (clean_log - changed_log)).sum().item<double>();
-        sums.cosine += torch::cosine_similarity(clean_hidden, changed_hidden, 0).item<double>();
+        sums.kept += kept[row].item<double>();
+        sums.divergence += divergence[row].item<double>();
+        sums.cosine += cosine[row].item<double>();
       }
     }
     nlohmann::json result;
@@ -64,20 +76,27 @@ class PromptEvaluation {
   nlohmann::json continuations(const nlohmann::json& prompts) {
     nlohmann::json result = {
         {"misspelled", 0}, {"misspelled_echoed", 0}, {"unseen", 0}, {"unseen_echoed", 0}};
+    std::vector<Prompt> misspelled, unseen;
+    for (const auto& prompt : prompts) {
+      misspelled.push_back({prompt.at("misspelled_ids"), {}});
+      if (prompt.contains("unseen")) unseen.push_back(with_unseen_word(prompt));
+    }
+    const std::vector<std::string> of_misspelled = continue_all(misspelled), of_unseen = continue_all(unseen);
+    auto misspelled_text = of_misspelled.begin(), unseen_text = of_unseen.begin();
     for (const auto& prompt : prompts) {
       const auto normal = prompt.at("normal").get<std::string>();
-      const auto misspelled = prompt.at("misspelled").get<std::string>();
-      const std::string text = continuation({prompt.at("misspelled_ids"), {}});
-      const auto changed = words_of(misspelled), original = words_of(normal);
-      const bool is_echoed = std::any_of(changed.begin(), changed.end(), [&](const std::string& word) {
+      const auto changed = prompt.at("misspelled").get<std::string>();
+      const std::string& text = *misspelled_text++;
+      const auto words = words_of(changed), original = words_of(normal);
+      const bool is_echoed = std::any_of(words.begin(), words.end(), [&](const std::string& word) {
         return std::find(original.begin(), original.end(), word) == original.end() &&
                text.find(word) != text.npos;
       });
-      add(result, "misspelled", misspelled, text, is_echoed);
+      add(result, "misspelled", changed, text, is_echoed);
       if (!prompt.contains("unseen")) continue;
       const auto word = prompt["unseen"].get<std::string>();
-      const std::string of_unseen = continuation(with_unseen_word(prompt));
-      add(result, "unseen", normal, of_unseen, lower_case(of_unseen).find(word) != of_unseen.npos);
+      const std::string& after = *unseen_text++;
+      add(result, "unseen", normal, after, lower_case(after).find(word) != after.npos);
     }
     return result;
   }
@@ -116,27 +135,49 @@ class PromptEvaluation {
     return changed;
   }
 
-  /// Logits (V) and hidden state (d_model) at the last position.
-  std::pair<Tensor, Tensor> next_token(Prompt prompt) {
+  /// Of the last position of each prompt: logits, (prompts, V), and hidden states, (prompts, d_model).
+  struct NextTokens {
+    Tensor logits, hidden;
+    Tensor likeliest() const { return logits.argmax(1); }
+  };
+
+  /// All prompts at once. What is behind the end of a shorter one changes nothing: attention is causal.
+  NextTokens next_tokens(const std::vector<Prompt>& prompts) {
     const torch::NoGradGuard no_gradient;
-    if (prompt.ids.size() > static_cast<std::size_t>(model_->context()))
+    std::size_t length = 0;
+    for (const Prompt& prompt : prompts) length = std::max(length, prompt.ids.size());
+    if (length > static_cast<std::size_t>(model_->context()))
       throw std::invalid_argument(fmt::format("a prompt of {} tokens does not fit into the context of {}",
-                                              prompt.ids.size(), model_->context()));
-    const std::vector<std::int64_t> ids(prompt.ids.begin(), prompt.ids.end());
-    const Tensor hidden =
-        model_->hidden(torch::tensor(ids).unsqueeze(0).to(device_), prompt.overrides)[0][-1];
-    return {model_->tokens->logits(hidden.unsqueeze(0))[0].cpu(), hidden.cpu()};
+                                              length, model_->context()));
+    std::vector<std::int64_t> ids(prompts.size() * length), last;
+    Overrides overrides;
+    for (std::size_t i = 0; i < prompts.size(); ++i) {
+      const std::size_t first = i * length;
+      std::copy(prompts[i].ids.begin(), prompts[i].ids.end(),
+                ids.begin() + static_cast<std::ptrdiff_t>(first));
+      last.push_back(static_cast<std::int64_t>(first + prompts[i].ids.size() - 1));
+      for (const auto& [position, bytes] : prompts[i].overrides) overrides[first + position] = bytes;
+    }
+    const Tensor input = torch::tensor(ids).view({-1, static_cast<std::int64_t>(length)}).to(device_);
+    const Tensor hidden = model_->hidden(input, overrides).flatten(0, 1);
+    const Tensor last_hidden = hidden.index_select(0, torch::tensor(last).to(device_));
+    return {model_->tokens->logits(last_hidden).cpu(), last_hidden.cpu()};
   }
 
-  std::string continuation(Prompt prompt) {
-    std::string text;
-    for (std::size_t i = 0; i < new_tokens && prompt.ids.size() < static_cast<std::size_t>(model_->context());
-         ++i) {
-      const auto id = static_cast<kronecker::TokenId>(next_token(prompt).first.argmax().item<std::int64_t>());
-      text += vocabulary_.bytes(id);
-      prompt.ids.push_back(id);
+  /// What follows each prompt, until the context is full.
+  std::vector<std::string> continue_all(std::vector<Prompt> prompts) {
+    std::vector<std::string> texts(prompts.size());
+    if (prompts.empty()) return texts;
+    for (std::size_t step = 0; step < new_tokens; ++step) {
+      const Tensor likeliest = next_tokens(prompts).likeliest();
+      for (std::size_t i = 0; i < prompts.size(); ++i) {
+        if (prompts[i].ids.size() >= static_cast<std::size_t>(model_->context())) continue;
+        const auto id = likeliest[static_cast<std::int64_t>(i)].item<std::int64_t>();
+        texts[i] += vocabulary_.bytes(static_cast<kronecker::TokenId>(id));
+        prompts[i].ids.push_back(static_cast<kronecker::TokenId>(id));
+      }
     }
-    return text;
+    return texts;
   }
 
   Gpt model_;
