@@ -56,7 +56,7 @@ class Report {
   std::string numbers() const {
     std::string text;
     const auto add = [&](Json result) {
-      result["continuations"].erase("texts");
+      if (result.contains("continuations")) result["continuations"].erase("texts");
       text += (text.empty() ? "[" : ",\n") + result.dump();
     };
     for (const auto& [arm, seeds] : runs_)

@@ -53,7 +53,7 @@ cmp "$scratch/whole/result.json" "$scratch/killed/result.json" || fail "killed r
 
 # Learning rates, the report, and a study that goes on from one.
 for rate in 0.003 0.00001; do
-  train "$scratch/rate-$rate" --arm $arm --steps 10 --seed 9 --learning-rate $rate >/dev/null 2>&1
+  train "$scratch/rate-$rate" --arm $arm --steps 40 --quarter --seed 9 --learning-rate $rate >/dev/null 2>&1
 done
 best=$("$programs/language_model" best-rate "$scratch"/rate-*/result.json)
 [ "$best" = 0.003 ] || fail "the best rate is $best"
