@@ -22,13 +22,13 @@ stats curves using "table-tied" name "tied" nooutput
 set multiplot
 set size 0.5, 1
 set origin 0, 0
-unset key
-plot for [i=1:12] curves using "step":arm[i] with lines linewidth 2 linecolor rgb color[i] dashtype dash[i]
+set key textcolor rgb grey top right samplen 2 spacing 0.9
+plot for [i=1:12] curves using "step":arm[i] with lines linewidth 2 linecolor rgb color[i] dashtype dash[i] title arm[i]
 set origin 0.5, 0
 set title "the second half" textcolor rgb grey
-set key textcolor rgb grey top right samplen 2 spacing 0.9
+unset key
 unset ylabel
 set xrange [steps_max / 2:]
-set yrange [tied_min - 0.25:tied_min + 0.75]
-plot for [i=1:12] curves using "step":arm[i] with lines linewidth 2 linecolor rgb color[i] dashtype dash[i] title arm[i]
+set yrange [tied_min - 0.45:tied_min + 0.55]
+plot for [i=1:12] curves using "step":arm[i] with lines linewidth 2 linecolor rgb color[i] dashtype dash[i]
 unset multiplot
