@@ -1,9 +1,9 @@
+#include "torch_and_catch.hpp"
+
 #include <kronecker/files/model.hpp>
 #include <kronecker/head.hpp>
 #include <kronecker/integrations/torch.hpp>
 #include <kronecker/integrations/torch_head_correction.hpp>
-
-#undef CHECK  // torch's, which Catch2 has too
 
 #include "golden_embedding.hpp"
 #include "scratch.hpp"

@@ -1,6 +1,6 @@
-#include <kronecker/integrations/torch.hpp>
+#include "torch_and_catch.hpp"
 
-#undef CHECK  // torch's, which Catch2 has too
+#include <kronecker/integrations/torch.hpp>
 
 #include "golden_embedding.hpp"
 
