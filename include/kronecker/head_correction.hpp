@@ -64,7 +64,7 @@ struct HeadCorrectionSizes {
 
   /// Throws std::invalid_argument if V or d_model is not positive, k is negative, or there are more numbers
   /// than memory has.
-  void check() const {
+  void check_sizes() const {
     if (vocab_size < 1 || d_model < 1 || rank < 0)
       detail::fail<std::invalid_argument>("a correction of rank ", rank, " for ", vocab_size,
                                           " tokens and d_model ", d_model, " has no numbers");
@@ -110,7 +110,7 @@ class HeadCorrection {
   /// HeadCorrectionSizes. Throws std::invalid_argument if a size does not fit or a number is not finite.
   template <class Fill>
   static HeadCorrection make(const HeadCorrectionSizes& sizes, Fill&& fill) {
-    sizes.check();
+    sizes.check_sizes();
     HeadCorrection made(sizes, SharedArray<float>::make(sizes.count(), std::forward<Fill>(fill)));
     made.check_finite();
     return made;
