@@ -164,6 +164,7 @@ KRONECKER_DEVICE std::uint32_t count_up(std::uint32_t* counter, std::uint32_t st
 
 #else
 
+/// The pointer itself.
 inline const char* as_it_is(const char* pointer) { return pointer; }
 /// A number that this kernel does not write.
 template <class T>
