@@ -39,3 +39,15 @@ TEST_CASE("exponentials of columns, and their sums, are those of the standard li
         CHECK(std::abs(static_cast<double>(sums[n]) - expected_sums[n]) <= 1e-6 * expected_sums[n]);
     }
 }
+
+TEST_CASE("a logit that is not a number is not lost in a sum of exponentials") {
+  for (const auto set : test_support::instruction_sets()) {
+    INFO("instruction set " << static_cast<int>(set));
+    std::vector<float> values = {0, 1, std::nanf(""), -1}, sums = {0, 0};
+    const std::vector<float> shifts = {0, 1}, factors = {1, 1};
+    kronecker::kernels::exponentials(set,
+                                     {values.data(), 2, 2, 2, shifts.data(), factors.data(), sums.data()});
+    CHECK(std::isnan(sums[0]));
+    CHECK(sums[1] > 1);
+  }
+}
