@@ -62,9 +62,9 @@ struct HeadCorrectionSizes {
     return all.last(factors() * width());
   }
 
-  /// Throws std::invalid_argument if V or d_model is not positive, k is negative, or there are more numbers
-  /// than memory has.
-  void check_sizes() const {
+  /// Numbers in all. Throws std::invalid_argument if V or d_model is not positive, k is negative, or there
+  /// are more numbers than memory has.
+  std::size_t checked_count() const {
     if (vocab_size < 1 || d_model < 1 || rank < 0)
       detail::fail<std::invalid_argument>("a correction of rank ", rank, " for ", vocab_size,
                                           " tokens and d_model ", d_model, " has no numbers");
@@ -72,6 +72,7 @@ struct HeadCorrectionSizes {
     if (all * sizeof(float) > static_cast<double>((std::numeric_limits<std::ptrdiff_t>::max)()))
       detail::fail<std::invalid_argument>("a correction of rank ", rank, " for ", vocab_size,
                                           " tokens and d_model ", d_model, " is too large");
+    return count();
   }
 
   bool operator==(const HeadCorrectionSizes&) const = default;  ///< Equal sizes.
@@ -110,8 +111,7 @@ class HeadCorrection {
   /// HeadCorrectionSizes. Throws std::invalid_argument if a size does not fit or a number is not finite.
   template <class Fill>
   static HeadCorrection make(const HeadCorrectionSizes& sizes, Fill&& fill) {
-    sizes.check_sizes();
-    HeadCorrection made(sizes, SharedArray<float>::make(sizes.count(), std::forward<Fill>(fill)));
+    HeadCorrection made(sizes, SharedArray<float>::make(sizes.checked_count(), std::forward<Fill>(fill)));
     made.check_finite();
     return made;
   }

@@ -1,5 +1,6 @@
 #include "catch.hpp"
 #include "corrected_head.hpp"
+#include "gguf_bytes.hpp"
 #include "matrices.hpp"
 #include "scratch.hpp"
 
@@ -7,7 +8,6 @@
 #include <kronecker/head.hpp>
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <thread>
 
@@ -140,8 +140,7 @@ TEST_CASE("a correction is saved with its embedding, and what is damaged is refu
   CHECK(damaged("[130,3]", "[3,130]") ==
         "'head.token_factors' of 3 x 130 and 'head.state_factors' of 3 x 10 do not fit 130 tokens and "
         "d_model 10");
-  std::string bytes(4, 0);
-  std::memcpy(bytes.data(), &first, 4);
+  const std::string bytes = test_support::gguf::bytes(Eigen::numext::bit_cast<std::uint32_t>(first));
   CHECK(damaged(bytes, std::string("\0\0\xc0\x7f", 4)) ==
         "number 0 of the correction of the head is nan: it must be finite");
   const auto other = HeadCorrection::make(
